@@ -1,0 +1,1 @@
+"""Every Cypher query and migration that the project sends, as files."""

@@ -1,0 +1,97 @@
+// name: record_nodes(nodes, now, by) many write
+// Record artifacts that are not there yet, give placeholders their content, and return what each one's digest now is.
+UNWIND $nodes AS node
+MERGE (a:Artifact {id: node.id})
+ON CREATE SET a:$(node.kind), a += node.fixed, a += node.content, a.created_at = $now, a.created_by = $by
+WITH a, node, a.is_placeholder AND NOT node.content.is_placeholder AS described
+SET a += CASE WHEN described THEN node.content ELSE {} END
+SET a.created_by = CASE WHEN described THEN $by ELSE a.created_by END
+MERGE (s:Asset {id: node.asset})
+ON CREATE SET s.kind = node.kind, s.namespace = a.namespace, s.name = a.name, s.created_at = $now
+MERGE (a)-[:VERSION_OF]->(s)
+RETURN a.id AS id, a.digest AS digest, node.content.digest AS given
+
+// name: record_edges(edges, now, run_id) many write
+// Record edges that are not there yet; a row for each whose both ends exist.
+UNWIND $edges AS edge
+MATCH (source:Artifact {id: edge.source})
+MATCH (target:Artifact {id: edge.target})
+MERGE (source)-[r:$(edge.type)]->(target)
+ON CREATE SET r.recorded_at = $now, r.run_id = $run_id
+RETURN edge.source AS source, edge.target AS target, edge.type AS type
+
+// name: artifacts_by_id(ids) many read
+// The artifacts of these ids, in no order.
+UNWIND $ids AS id
+MATCH (a:Artifact {id: id})
+RETURN a {.*, search_text: null} AS artifact
+
+// name: artifact_version(kind, namespace, name, version) one read
+// One version of a name.
+MATCH (a:Artifact {kind: $kind, namespace: $namespace, name: $name, version: $version})
+RETURN a {.*, search_text: null} AS artifact
+
+// name: newest_version(asset) one read
+// The version of a name that was recorded last and is neither retracted nor a placeholder.
+MATCH (:Asset {id: $asset})<-[:VERSION_OF]-(a:Artifact)
+WHERE a.retracted_at IS NULL AND NOT a.is_placeholder
+RETURN a {.*, search_text: null} AS artifact
+ORDER BY a.created_at DESC, a.id LIMIT 1
+
+// name: versions_of(asset) many read
+// All versions of a name, the newest first.
+MATCH (:Asset {id: $asset})<-[:VERSION_OF]-(a:Artifact)
+RETURN a {.*, search_text: null} AS artifact
+ORDER BY a.created_at DESC, a.id
+
+// name: page_artifacts(kinds, namespace, name, tag, alias, retracted, after_at, after_id, first) many read
+// A page of artifacts, the newest first; a filter that is null filters nothing.
+MATCH (a:Artifact)
+WHERE ($kinds IS NULL OR a.kind IN $kinds)
+  AND ($namespace IS NULL OR a.namespace = $namespace)
+  AND ($name IS NULL OR a.name = $name)
+  AND ($tag IS NULL OR $tag IN a.tags)
+  AND ($retracted OR a.retracted_at IS NULL)
+  AND ($alias IS NULL OR EXISTS { (a)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.until IS NULL })
+  AND ($after_at IS NULL OR a.created_at < $after_at OR (a.created_at = $after_at AND a.id > $after_id))
+RETURN a {.*, search_text: null} AS artifact
+ORDER BY a.created_at DESC, a.id LIMIT $first
+
+// name: count_artifacts(kinds, namespace, name, tag, alias, retracted) one read
+// How many artifacts a filter lets through.
+MATCH (a:Artifact)
+WHERE ($kinds IS NULL OR a.kind IN $kinds)
+  AND ($namespace IS NULL OR a.namespace = $namespace)
+  AND ($name IS NULL OR a.name = $name)
+  AND ($tag IS NULL OR $tag IN a.tags)
+  AND ($retracted OR a.retracted_at IS NULL)
+  AND ($alias IS NULL OR EXISTS { (a)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.until IS NULL })
+RETURN count(a) AS total
+
+// name: edges_from(ids) many read
+// What these artifacts depend on directly.
+UNWIND $ids AS id
+MATCH (source:Artifact {id: id})-[r]->(target:Artifact)
+WHERE NOT type(r) = 'ALIAS'
+RETURN source.id AS source, target.id AS target, type(r) AS type, r.recorded_at AS recorded_at, r.run_id AS run_id
+ORDER BY source, type, target
+
+// name: edges_to(ids) many read
+// What depends on these artifacts directly.
+UNWIND $ids AS id
+MATCH (source:Artifact)-[r]->(target:Artifact {id: id})
+RETURN source.id AS source, target.id AS target, type(r) AS type, r.recorded_at AS recorded_at, r.run_id AS run_id
+ORDER BY target, type, source
+
+// name: retract_artifact(id, reason, now) one write
+// Leave a tombstone; the first one stands.
+MATCH (a:Artifact {id: $id})
+SET a.retracted_at = coalesce(a.retracted_at, $now), a.retracted_reason = coalesce(a.retracted_reason, $reason)
+RETURN a {.*, search_text: null} AS artifact
+
+// name: recorded_since(since, after_id, kinds, first) many read
+// Artifacts recorded after a point, the oldest first: what a subscription tails.
+MATCH (a:Artifact)
+WHERE (a.created_at > $since OR (a.created_at = $since AND a.id > $after_id)) AND ($kinds IS NULL OR a.kind IN $kinds)
+RETURN a {.*, search_text: null} AS artifact
+ORDER BY a.created_at, a.id LIMIT $first

@@ -1,0 +1,1 @@
+"""Run things: the worker loop, the executors, and what runs inside them."""

@@ -1,0 +1,25 @@
+"""The graph as repositories: one for each aggregate, each method one query, one verb."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from lineage.store import migrations
+from lineage.store.artifacts import Artifacts
+from lineage.store.graph import Graph
+from lineage.store.runs import Runs
+
+
+class Store:
+    """All repositories over one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.artifacts = Artifacts(graph)
+        self.runs = Runs(graph)
+
+    async def migrate(self, *, now: datetime) -> Sequence[str]:
+        """Apply the migrations that are pending and return their names; raise MigrationDrift on an edited one."""
+        owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        return await migrations.apply(self.graph, migrations.load(), owner=owner, now=now)

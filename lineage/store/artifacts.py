@@ -1,0 +1,199 @@
+"""Artifacts in the graph: recorded once, never changed, found by id, by name and by alias."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lineage.artifacts import Artifact, ArtifactKind, Edge, asset_id, canonical
+from lineage.errors import Conflict, NotFound
+from lineage.store.graph import Graph, Row, Transaction
+
+SEARCHED = 20_000  # characters of search text that one node keeps
+BATCH = 1_000  # nodes or edges that one statement writes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactFilter:
+    """Which artifacts a page shows; None filters nothing."""
+
+    kinds: Sequence[ArtifactKind] | None = None
+    namespace: str | None = None
+    name: str | None = None
+    tag: str | None = None
+    alias: str | None = None
+    retracted: bool = False
+
+    def params(self) -> Row:
+        """The same as parameters of a query."""
+        kinds = None if self.kinds is None else [kind.value for kind in self.kinds]
+        return {**vars(self), "kinds": kinds}
+
+
+class Artifacts:
+    """Versions of artifacts, the edges among them, and the names and aliases that point to them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    async def record(
+        self,
+        artifacts: Sequence[Artifact],
+        edges: Sequence[Edge] = (),
+        *,
+        now: datetime,
+        by: str,
+        run_id: str | None = None,
+    ) -> list[Artifact]:
+        """Record *artifacts* and *edges* in one transaction, and return the artifacts as the graph has them.
+
+        What is there already stays as it was first recorded. Raise Conflict when a version is taken by another
+        digest, NotFound when an edge names a node that is neither there nor given.
+        """
+
+        async def work(tx: Transaction) -> None:
+            await write(tx, artifacts, edges, now=now, by=by, run_id=run_id)
+
+        await self._graph.write(work)
+        found = await self.by_ids([artifact.id for artifact in artifacts])
+        return [found[artifact.id] for artifact in artifacts]
+
+    async def by_ids(self, ids: Iterable[str]) -> dict[str, Artifact]:
+        """The artifacts of *ids*, by id; one that is not there is left out."""
+        rows = await self._graph.many("artifacts_by_id", ids=sorted(set(ids)))
+        return {row["artifact"]["id"]: Artifact.from_row(row["artifact"]) for row in rows}
+
+    async def one(self, id: str, *kinds: ArtifactKind) -> Artifact:
+        """The artifact *id*; raise NotFound when it is not there or not of one of *kinds*."""
+        found = (await self.by_ids([id])).get(id)
+        if found is None or (kinds and found.kind not in kinds):
+            what = " or ".join(kind.value for kind in kinds) or "artifact"
+            raise NotFound(f"there is no {what} with the id {id!r}")
+        return found
+
+    async def get(
+        self, kind: ArtifactKind, name: str, *, namespace: str = "default", version: str | None = None
+    ) -> Artifact | None:
+        """A version of a name: the one given, the one that `@alias` points to, or the newest."""
+        asset = asset_id(kind, namespace, name)
+        if version is None:
+            row = await self._graph.one("newest_version", asset=asset)
+        elif version.startswith("@"):
+            row = await self._graph.one("artifact_by_alias", asset=asset, name=version[1:])
+        else:
+            row = await self._graph.one(
+                "artifact_version", kind=kind.value, namespace=namespace, name=name, version=version
+            )
+        return Artifact.from_row(row["artifact"]) if row else None
+
+    async def versions(self, asset: str) -> list[Artifact]:
+        """All versions of an asset, the newest first."""
+        return [Artifact.from_row(row["artifact"]) for row in await self._graph.many("versions_of", asset=asset)]
+
+    async def page(
+        self, filter: ArtifactFilter, *, first: int, after: tuple[datetime, str] | None = None
+    ) -> list[Artifact]:
+        """At most *first* artifacts, the newest first, behind the one recorded at *after*."""
+        after_at, after_id = after or (None, None)
+        rows = await self._graph.many(
+            "page_artifacts", **filter.params(), first=first, after_at=after_at, after_id=after_id
+        )
+        return [Artifact.from_row(row["artifact"]) for row in rows]
+
+    async def count(self, filter: ArtifactFilter) -> int:
+        """How many artifacts *filter* lets through."""
+        row = await self._graph.one("count_artifacts", **filter.params())
+        return int(row["total"]) if row else 0
+
+    async def dependencies(self, ids: Sequence[str]) -> list[Row]:
+        """Edges from *ids* to what they depend on: source, target, type, recorded_at, run_id."""
+        return await self._graph.many("edges_from", ids=list(ids))
+
+    async def dependents(self, ids: Sequence[str]) -> list[Row]:
+        """Edges to *ids* from what depends on them."""
+        return await self._graph.many("edges_to", ids=list(ids))
+
+    async def retract(self, id: str, *, reason: str, now: datetime) -> Artifact:
+        """Leave a tombstone on an artifact; raise NotFound when it is not there."""
+        row = await self._graph.one("retract_artifact", id=id, reason=reason, now=now)
+        if row is None:
+            raise NotFound(f"there is no artifact with the id {id!r}")
+        return Artifact.from_row(row["artifact"])
+
+    async def set_alias(self, id: str, alias: str, *, now: datetime, by: str, reason: str | None) -> str | None:
+        """Point *alias* at the version *id*, and return the id of the version that it pointed to."""
+        row = await self._graph.one("set_alias", id=id, name=alias, now=now, by=by, reason=reason)
+        if row is None:
+            raise NotFound(f"there is no artifact with the id {id!r}")
+        return row["former"]  # type: ignore[no-any-return]
+
+    async def aliases(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """The aliases in force, by the id of the artifact that they point to."""
+        found: dict[str, list[str]] = {}
+        for row in await self._graph.many("aliases_of", ids=list(ids)):
+            found.setdefault(row["id"], []).append(row["name"])
+        return found
+
+    async def alias_history(self, asset: str) -> list[Row]:
+        """Every interval of every alias of an asset, the newest first."""
+        return [row["interval"] for row in await self._graph.many("alias_history", asset=asset)]
+
+    async def since(
+        self, since: datetime, after_id: str, *, kinds: Sequence[ArtifactKind] | None, first: int
+    ) -> list[Artifact]:
+        """Artifacts recorded after a point, the oldest first."""
+        named = None if kinds is None else [kind.value for kind in kinds]
+        rows = await self._graph.many("recorded_since", since=since, after_id=after_id, kinds=named, first=first)
+        return [Artifact.from_row(row["artifact"]) for row in rows]
+
+
+async def write(
+    tx: Transaction,
+    artifacts: Sequence[Artifact],
+    edges: Sequence[Edge],
+    *,
+    now: datetime,
+    by: str,
+    run_id: str | None,
+) -> None:
+    """Record artifacts and edges within *tx*; see Artifacts.record."""
+    for start in range(0, len(artifacts), BATCH):
+        nodes = [_node(artifact) for artifact in artifacts[start : start + BATCH]]
+        for row in await tx.many("record_nodes", nodes=nodes, now=now, by=by):
+            if row["given"] is not None and row["digest"] != row["given"]:
+                raise Conflict(f"{row['id']} was recorded with the digest {row['digest']}, not {row['given']}")
+    for start in range(0, len(edges), BATCH):
+        asked = {(edge.source, edge.target, edge.type.value) for edge in edges[start : start + BATCH]}
+        rows = [{"source": source, "target": target, "type": type_} for source, target, type_ in sorted(asked)]
+        written = await tx.many("record_edges", edges=rows, now=now, run_id=run_id)
+        for source, target, type_ in asked - {(row["source"], row["target"], row["type"]) for row in written}:
+            raise NotFound(f"{type_} from {source} to {target}: one of the two is not in the graph")
+
+
+def _node(artifact: Artifact) -> Mapping[str, Any]:
+    fixed = {
+        "kind": artifact.kind.value,
+        "namespace": artifact.namespace,
+        "name": artifact.name,
+        "version": artifact.version,
+    }
+    content = {
+        "digest": artifact.digest,
+        "body": canonical(artifact.body),
+        "description": artifact.description,
+        "tags": list(artifact.tags),
+        "search_text": search_text(artifact),
+        "is_placeholder": artifact.is_placeholder,
+    }
+    asset = asset_id(artifact.kind, artifact.namespace, artifact.name)
+    return {"id": artifact.id, "kind": artifact.kind.value, "asset": asset, "fixed": fixed, "content": content}
+
+
+def search_text(artifact: Artifact) -> str:
+    """What full-text search reads of an artifact: name, description, tags, columns and SQL."""
+    body = artifact.body
+    columns = [str(column.get("name")) for column in body.get("columns", ()) if isinstance(column, dict)]
+    words = [artifact.name, artifact.description or "", *artifact.tags, *columns, str(body.get("sql") or "")]
+    plain = " ".join(word for word in words if word)
+    # The analyzer keeps `dep_delay` as one word; readers look for `delay` too.
+    return f"{plain} {plain.replace('_', ' ').replace('.', ' ')}"[:SEARCHED]
