@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -148,8 +148,3 @@ def retry(run: Run, outcome: Outcome, *, now: datetime, base: timedelta = timede
     if may and run.attempt < run.max_attempts and run.cancel_requested_at is None:
         return RetryDecision(state=S.QUEUED, not_before=now + base * 2**run.attempt)
     return RetryDecision(state=outcome.state)
-
-
-def transitions(states: Sequence[RunState]) -> bool:
-    """Whether each of *states* may follow the one before it."""
-    return all(after in NEXT[before] for before, after in zip(states, states[1:], strict=False))

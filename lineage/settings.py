@@ -83,6 +83,8 @@ def _parse(name: str, type_: str, text: str) -> Any:
     try:
         if kind == "bool":
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
-        return {"int": int, "float": float, "Path": lambda value: Path(value).expanduser()}.get(kind, str)(text)
+        if kind == "Path":
+            return Path(text).expanduser()
+        return int(text) if kind == "int" else float(text) if kind == "float" else text
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"LINEAGE_{name.upper()}={text!r} is not a {kind}", field=name) from error

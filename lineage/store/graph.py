@@ -25,22 +25,22 @@ class Transaction:
     def __init__(self, tx: neo4j.AsyncManagedTransaction) -> None:
         self._tx = tx
 
-    async def many(self, name: str, **params: Any) -> list[Row]:
+    async def many(self, name: str, /, **params: Any) -> list[Row]:
         """The rows of a query."""
         return await _rows(self._tx, load()[name], params)
 
-    async def one(self, name: str, **params: Any) -> Row | None:
+    async def one(self, name: str, /, **params: Any) -> Row | None:
         """The first row of a query, or None."""
         rows = await self.many(name, **params)
         return rows[0] if rows else None
 
-    async def run(self, name: str, **params: Any) -> None:
+    async def run(self, name: str, /, **params: Any) -> None:
         """Send a query that gives no rows."""
         await self.many(name, **params)
 
     async def script(self, text: str) -> None:
         """Send one statement of a migration as it stands."""
-        await (await self._tx.run(text)).consume()  # type: ignore[arg-type]
+        await (await self._tx.run(text)).consume()
 
 
 class Graph:
@@ -75,7 +75,7 @@ class Graph:
         """Give the connections back."""
         await self._driver.close()
 
-    async def many(self, name: str, *, timeout: float | None = None, **params: Any) -> list[Row]:
+    async def many(self, name: str, /, *, timeout: float | None = None, **params: Any) -> list[Row]:
         """The rows of the query *name*; a passing fault is tried again within RETRY_SECONDS."""
         query = load()[name]
 
@@ -88,12 +88,12 @@ class Graph:
                 execute = session.execute_read if query.access == "read" else session.execute_write
                 return await execute(work)
 
-    async def one(self, name: str, *, timeout: float | None = None, **params: Any) -> Row | None:
+    async def one(self, name: str, /, *, timeout: float | None = None, **params: Any) -> Row | None:
         """The first row of the query *name*, or None."""
         rows = await self.many(name, timeout=timeout, **params)
         return rows[0] if rows else None
 
-    async def run(self, name: str, **params: Any) -> None:
+    async def run(self, name: str, /, **params: Any) -> None:
         """Send a query that gives no rows."""
         await self.many(name, **params)
 
@@ -115,7 +115,7 @@ class Graph:
                 result = await session.run(text)
                 await result.consume()
 
-    async def explain(self, name: str, **params: Any) -> Mapping[str, Any]:
+    async def explain(self, name: str, /, **params: Any) -> Mapping[str, Any]:
         """The plan that the server would follow for the query *name*."""
         query = load()[name]
         with mapped():
@@ -165,7 +165,7 @@ async def _rows(tx: neo4j.AsyncManagedTransaction, query: Query, params: Mapping
     if query.parameters != params.keys():
         raise TypeError(f"{query.name}: wants {sorted(query.parameters)}, got {sorted(params)}")
     result = await tx.run(query.text, dict(params))
-    return [{key: plain(value) for key, value in record.items()} async for record in result]
+    return [{key: plain(record[key]) for key in record.keys()} async for record in result]  # noqa: SIM118
 
 
 def plain(value: Any) -> Any:
