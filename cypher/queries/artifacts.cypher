@@ -95,3 +95,9 @@ MATCH (a:Artifact)
 WHERE (a.created_at > $since OR (a.created_at = $since AND a.id > $after_id)) AND ($kinds IS NULL OR a.kind IN $kinds)
 RETURN a {.*, search_text: null} AS artifact
 ORDER BY a.created_at, a.id LIMIT $first
+
+// name: asset_names(kind, namespace, first) many read
+// The names that a namespace has of one kind.
+MATCH (s:Asset {kind: $kind, namespace: $namespace})
+RETURN s.name AS name
+ORDER BY name LIMIT $first

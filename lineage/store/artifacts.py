@@ -86,6 +86,11 @@ class Artifacts:
             )
         return Artifact.from_row(row["artifact"]) if row else None
 
+    async def names(self, kind: ArtifactKind, *, namespace: str, first: int = 1_000) -> list[str]:
+        """The names that *namespace* has of one kind, in order."""
+        rows = await self._graph.many("asset_names", kind=kind.value, namespace=namespace, first=first)
+        return [row["name"] for row in rows]
+
     async def versions(self, asset: str) -> list[Artifact]:
         """All versions of an asset, the newest first."""
         return [Artifact.from_row(row["artifact"]) for row in await self._graph.many("versions_of", asset=asset)]

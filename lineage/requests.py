@@ -1,0 +1,256 @@
+"""What the mutations that start a run mean: their input is checked against the graph before anything is queued."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib.metadata import entry_points
+from typing import Any
+
+from lineage.artifacts import Artifact, ArtifactKind
+from lineage.definitions import Named
+from lineage.errors import InvalidInput
+from lineage.metrics import METRICS
+from lineage.runs import Run, RunKind, RunState, new_run_id
+from lineage.searchspace import SearchSpace
+from lineage.store import Store
+
+K = ArtifactKind
+MAX_TRIALS, MAX_PARALLEL = 10_000, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one run may take: bytes of memory a slot, seconds, processes."""
+
+    memory_bytes: int | None = None
+    seconds: float | None = None
+    processes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What every request for a run may say: its key, its executor, its resources, how often it is tried."""
+
+    idempotency_key: str | None = None
+    executor: str = "process"
+    resources: Resources = field(default_factory=Resources)
+    max_attempts: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterDataset(Named, Started):
+    """A dataset to be read where it lies: a path or an address of CSV or Parquet files."""
+
+    uri: str
+    format: str | None = None
+    null_values: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateTrainingSet(Named, Started):
+    """A feature set to be materialised: *split* is a rule by RATIO, HASH or TIME, *where* a condition on rows."""
+
+    feature_set: str
+    split: Mapping[str, Any]
+    where: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterEnvironment(Named, Started):
+    """An environment by what it should have: a language, its version, packages with or without versions."""
+
+    packages: Sequence[str]
+    language: str = "python"
+    version: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Named, Started):
+    """A model to be fitted with given hyperparameters, and evaluated on a held-out split."""
+
+    training_set: str
+    model_code: str
+    environment: str
+    metrics: Sequence[str]
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    evaluate_on: str = "test"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(Train):
+    """A search for the best hyperparameters; the best is fitted and evaluated as in Train."""
+
+    search_space: str
+    objective: str | None = None
+    trials: int = 20
+    parallel: int = 2
+    sampler: str = "tpe"
+    pruner: str = "median"
+    max_failed_trials: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Started):
+    """A model to be measured on a split of a training set."""
+
+    model: str
+    metrics: Sequence[str]
+    training_set: str | None = None
+    split: str = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(Named, Started):
+    """Rows to be scored in batch: those of the feature set's datasets (or of newer versions) that meet *where*."""
+
+    model: str
+    where: str | None = None
+    datasets: Mapping[str, str] = field(default_factory=dict)
+
+
+async def register_dataset(store: Store, input: RegisterDataset, *, by: str, now: datetime) -> Run:
+    """Queue the reading of a dataset: schema, statistics, digest."""
+    if not input.uri.strip():
+        raise InvalidInput("the address of the dataset is empty", field="uri")
+    return await _create(store, RunKind.INGEST, input, by=by, now=now)
+
+
+async def create_training_set(store: Store, input: CreateTrainingSet, *, by: str, now: datetime) -> Run:
+    """Queue the writing of a training set's splits."""
+    from lineage.data.splits import SplitRule  # brings DuckDB, which readers of the graph can do without
+
+    feature_set = await store.artifacts.one(input.feature_set, K.FEATURE_SET)
+    SplitRule.parse(input.split)
+    if not feature_set.body.get("label"):
+        raise InvalidInput(f"the feature set {feature_set.name!r} has no label to learn", field="featureSet")
+    return await _create(store, RunKind.MATERIALISE, input, used=[feature_set.id], by=by, now=now)
+
+
+async def register_environment(store: Store, input: RegisterEnvironment, *, by: str, now: datetime) -> Run:
+    """Queue the resolving of packages to a lock with hashes."""
+    if input.language != "python":
+        raise InvalidInput("only python environments can be resolved so far", field="language")
+    if not input.packages:
+        raise InvalidInput("an environment needs at least one package", field="packages")
+    return await _create(store, RunKind.RESOLVE, input, by=by, now=now)
+
+
+async def train(store: Store, input: Train, *, by: str, now: datetime) -> Run:
+    """Queue one fit with given hyperparameters."""
+    used = await _check_train(store, input)
+    return await _create(store, RunKind.TRAIN, input, used=used, environment=input.environment, by=by, now=now)
+
+
+async def tune(store: Store, input: Tune, *, by: str, now: datetime) -> Run:
+    """Queue a search over a space of hyperparameters."""
+    from lineage.tuning import studies  # brings Optuna
+
+    used = await _check_train(store, input)
+    space = await store.artifacts.one(input.search_space, K.SEARCH_SPACE)
+    SearchSpace.parse(space.body)
+    definitions = [await store.artifacts.one(id, K.METRIC_DEFINITION) for id in input.metrics]
+    names = [str(definition.body["metric"]) for definition in definitions]
+    if input.objective is not None and input.objective not in names:
+        raise InvalidInput.unknown("objective among the metrics", input.objective, names, field="objective")
+    _between("trials", input.trials, MAX_TRIALS)
+    _between("parallel", input.parallel, MAX_PARALLEL)
+    studies.check_names(sampler=input.sampler, pruner=input.pruner)
+    used = [*used, space.id]
+    return await _create(store, RunKind.TUNE, input, used=used, environment=input.environment, by=by, now=now)
+
+
+async def _check_train(store: Store, input: Train) -> list[str]:
+    training_set = await store.artifacts.one(input.training_set, K.TRAINING_SET)
+    splits = list(training_set.body.get("splits", {}))
+    if input.evaluate_on not in splits:
+        raise InvalidInput.unknown("split", input.evaluate_on, splits, field="evaluateOn")
+    await store.artifacts.one(input.model_code, K.MODEL_CODE)
+    await store.artifacts.one(input.environment, K.ENVIRONMENT)
+    await _check_metrics(store, input.metrics)
+    return [input.training_set, input.model_code, *input.metrics]
+
+
+async def _check_metrics(store: Store, ids: Sequence[str]) -> None:
+    if not ids:
+        raise InvalidInput("name at least one metric", field="metrics")
+    tasks = {METRICS[str((await store.artifacts.one(id, K.METRIC_DEFINITION)).body["metric"])].task for id in ids}
+    if len(tasks) > 1:
+        raise InvalidInput("metrics of classification and of regression do not go together", field="metrics")
+
+
+async def evaluate(store: Store, input: Evaluate, *, by: str, now: datetime) -> Run:
+    """Queue the measuring of a model on a split."""
+    model = await store.artifacts.one(input.model, K.MODEL)
+    training_set = await store.artifacts.one(input.training_set or await trained_on(store, model), K.TRAINING_SET)
+    splits = list(training_set.body.get("splits", {}))
+    if input.split not in splits:
+        raise InvalidInput.unknown("split", input.split, splits, field="split")
+    await _check_metrics(store, input.metrics)
+    used = [model.id, training_set.id, *input.metrics]
+    environment = await environment_of(store, model)
+    return await _create(store, RunKind.EVALUATE, input, used=used, environment=environment, by=by, now=now)
+
+
+async def score(store: Store, input: Score, *, by: str, now: datetime) -> Run:
+    """Queue the scoring of rows in batch."""
+    model = await store.artifacts.one(input.model, K.MODEL)
+    await trained_on(store, model)
+    for name, id in input.datasets.items():
+        dataset = await store.artifacts.one(id, K.DATASET)
+        if dataset.name != name:
+            raise InvalidInput(f"{id} is a version of {dataset.name!r}, not of {name!r}", field="datasets")
+    environment = await environment_of(store, model)
+    used = [model.id, *input.datasets.values()]
+    return await _create(store, RunKind.SCORE, input, used=used, environment=environment, by=by, now=now)
+
+
+async def trained_on(store: Store, model: Artifact) -> str:
+    """The id of the training set that a model was trained on; raise InvalidInput when none is recorded."""
+    return await _dependency(store, model, "TRAINED_ON", "training set")
+
+
+async def environment_of(store: Store, model: Artifact) -> str:
+    """The id of the environment that a model runs in; raise InvalidInput when none is recorded."""
+    return await _dependency(store, model, "RUNS_IN", "environment")
+
+
+async def _dependency(store: Store, model: Artifact, type_: str, what: str) -> str:
+    for edge in await store.artifacts.dependencies([model.id]):
+        if edge["type"] == type_:
+            return str(edge["target"])
+    raise InvalidInput(f"the graph does not know the {what} of model {model.name!r}", field="model")
+
+
+def _between(name: str, value: int, most: int) -> None:
+    if not 1 <= value <= most:
+        raise InvalidInput(f"{name} must be between 1 and {most}, not {value}", field=name)
+
+
+async def _create(
+    store: Store,
+    kind: RunKind,
+    input: Started,
+    *,
+    by: str,
+    now: datetime,
+    used: Sequence[str] = (),
+    environment: str | None = None,
+) -> Run:
+    known = sorted({entry.name for entry in entry_points(group="lineage.executors")})
+    if input.executor not in known:
+        raise InvalidInput.unknown("executor", input.executor, known, field="executor")
+    _between("maxAttempts", input.max_attempts, 10)
+    spec = {name: value for name, value in asdict(input).items() if name not in {"idempotency_key", "executor"}}
+    run = Run(
+        id=new_run_id(),
+        kind=kind,
+        state=RunState.QUEUED,
+        executor=input.executor,
+        spec=spec,
+        created_at=now,
+        created_by=by,
+        max_attempts=input.max_attempts,
+        idempotency_key=input.idempotency_key,
+    )
+    return await store.runs.create(run, used=used, environment=environment)
