@@ -1,4 +1,4 @@
-"""What the defining mutations mean: checked against the graph, recorded at once, the same again for the same content."""
+"""What the defining mutations mean: checked against the graph, recorded at once, the same for the same content."""
 
 import base64
 import binascii

@@ -1,0 +1,134 @@
+"""Intake of lineage from systems that are not ours: in bulk, in any order, any number of times."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, check_edge, digest_of
+from lineage.errors import InvalidInput, LineageError
+from lineage.store import Store
+
+LIMIT = 10_000  # nodes and edges that one call may bring
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ref:
+    """A version of a name; a node that nobody has described yet is recorded as a placeholder."""
+
+    kind: ArtifactKind
+    name: str
+    version: str
+    namespace: str = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeInput(Ref):
+    """A node as another system describes it."""
+
+    digest: str | None = None
+    description: str | None = None
+    tags: Sequence[str] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeInput:
+    """An edge between two versions, from the dependent to what it depends on."""
+
+    type: EdgeType
+    source: Ref
+    target: Ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemError:
+    """What is wrong with one item of a call: its list (nodes or edges), its index there, the reason."""
+
+    list: str
+    index: int
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """How many distinct nodes and edges a call brought (placeholders not counted)."""
+
+    nodes: int
+    edges: int
+
+
+async def record_lineage(
+    store: Store, nodes: Sequence[NodeInput], edges: Sequence[EdgeInput], *, by: str, now: datetime
+) -> Recorded:
+    """Record *nodes* and *edges* in one transaction; raise InvalidInput naming each bad item, and record nothing.
+
+    An edge may come before its nodes: whatever it names and nobody has described becomes a placeholder, which
+    gets its content when the node arrives. The result is the same for every order and every repetition.
+    """
+    if len(nodes) + len(edges) > LIMIT:
+        raise InvalidInput(f"one call takes at most {LIMIT} nodes and edges; send several", field="nodes")
+    errors: list[ItemError] = []
+    described = _collect(nodes, errors)
+    joined, named = _join(edges, errors)
+    if errors:
+        shown = "; ".join(f"{error.list}[{error.index}]: {error.message}" for error in errors[:20])
+        raise InvalidInput(f"{len(errors)} bad items: {shown}", field=errors[0].list)
+    artifacts = list((named | described).values())
+    await store.artifacts.record(artifacts, joined, now=now, by=by)
+    return Recorded(nodes=len(described), edges=len(joined))
+
+
+def _collect(nodes: Sequence[NodeInput], errors: list[ItemError]) -> dict[str, Artifact]:
+    found: dict[str, Artifact] = {}
+    for index, node in enumerate(nodes):
+        try:
+            artifact = _described(node)
+        except LineageError as error:
+            errors.append(ItemError(list="nodes", index=index, message=str(error)))
+            continue
+        before = found.setdefault(artifact.id, artifact)
+        if before.digest != artifact.digest:
+            message = f"{node.kind} {node.name} {node.version} stands twice with different content"
+            errors.append(ItemError(list="nodes", index=index, message=message))
+    return found
+
+
+def _described(node: NodeInput) -> Artifact:
+    digest = node.digest or digest_of([node.properties, node.description, sorted(node.tags)])
+    return Artifact(
+        kind=node.kind,
+        namespace=node.namespace,
+        name=node.name,
+        version=node.version,
+        digest=digest,
+        body=node.properties,
+        description=node.description,
+        tags=tuple(sorted(set(node.tags))),
+    )
+
+
+def _join(edges: Sequence[EdgeInput], errors: list[ItemError]) -> tuple[list[Edge], dict[str, Artifact]]:
+    joined: dict[Edge, None] = {}
+    named: dict[str, Artifact] = {}
+    for index, edge in enumerate(edges):
+        try:
+            check_edge(edge.type, edge.source.kind, edge.target.kind)
+            ends = [_placeholder(edge.source), _placeholder(edge.target)]
+        except LineageError as error:
+            errors.append(ItemError(list="edges", index=index, message=str(error)))
+            continue
+        named |= {end.id: end for end in ends}
+        joined[Edge(type=edge.type, source=ends[0].id, target=ends[1].id)] = None
+    return list(joined), named
+
+
+def _placeholder(ref: Ref) -> Artifact:
+    return Artifact(
+        kind=ref.kind,
+        namespace=ref.namespace,
+        name=ref.name,
+        version=ref.version,
+        digest=None,
+        is_placeholder=True,
+    )
