@@ -84,6 +84,9 @@ class Run:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     cancel_requested_at: datetime | None = None
+    attempt_started_at: datetime | None = None
+    #: When the work itself was last heard of, by the run protocol.
+    last_beat_at: datetime | None = None
     phase: str | None = None
     progress: float | None = None
     message: str | None = None
@@ -139,7 +142,7 @@ class RetryDecision:
 
 
 #: Reasons that the same attempt would meet again: trying again only wastes time.
-PERMANENT: frozenset[str] = frozenset({"INVALID_INPUT", "RESOLUTION", "USER_CODE"})
+PERMANENT: frozenset[str] = frozenset({"INVALID_INPUT", "RESOLUTION", "USER_CODE", "ENVIRONMENT", "OOM"})
 
 
 def retry(run: Run, outcome: Outcome, *, now: datetime, base: timedelta = timedelta(seconds=2)) -> RetryDecision:

@@ -71,6 +71,19 @@ class Graph:
             raise
         return cls(driver, database, timeout=timeout)
 
+    @classmethod
+    async def claim(cls, uri: str, password: str) -> bool:
+        """Give a new server, which still has the password that Neo4j ships, *password*; False when it has one."""
+        try:
+            graph = await cls.open(uri, "neo4j", "neo4j", database="system")
+        except Unauthenticated:
+            return False
+        try:
+            await graph.run("set_own_password", password=password)
+        finally:
+            await graph.close()
+        return True
+
     async def close(self) -> None:
         """Give the connections back."""
         await self._driver.close()

@@ -1,0 +1,19 @@
+"""What each kind of run does."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from executors.jobs.apply import evaluate, score
+from executors.jobs.job import Job, Landing
+from executors.jobs.learn import train, tune
+from executors.jobs.prepare import ingest, materialise, resolve
+from lineage.runs import RunKind
+
+JOBS: Mapping[RunKind, Callable[[Job], Awaitable[Landing]]] = {
+    RunKind.INGEST: ingest,
+    RunKind.MATERIALISE: materialise,
+    RunKind.RESOLVE: resolve,
+    RunKind.TUNE: tune,
+    RunKind.TRAIN: train,
+    RunKind.EVALUATE: evaluate,
+    RunKind.SCORE: score,
+}

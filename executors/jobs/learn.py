@@ -1,0 +1,150 @@
+"""Training and tuning: a search over trials where one is asked for, then one fit, evaluated and landed whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from executors.jobs import stage
+from executors.jobs.job import Job, Landing
+from executors.jobs.landing import measured, model_of
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.errors import ExecutionFailed
+from lineage.metrics import METRICS
+from lineage.searchspace import SearchSpace
+
+K = ArtifactKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a fit stands on, read from the graph once."""
+
+    code: Artifact
+    environment: Artifact
+    training_set: Artifact
+    metrics: Sequence[Artifact]
+
+    @classmethod
+    async def load(cls, job: Job) -> "Inputs":
+        """Read the inputs that the run names."""
+        spec = job.spec
+        single = ("model_code", "environment", "training_set")
+        found = await job.store.artifacts.by_ids([*(spec[name] for name in single), *spec["metrics"]])
+        return cls(
+            code=found[spec["model_code"]],
+            environment=found[spec["environment"]],
+            training_set=found[spec["training_set"]],
+            metrics=[found[id] for id in spec["metrics"]],
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The metrics that are collected."""
+        return [str(each.body["metric"]) for each in self.metrics]
+
+    def files(self, *splits: str) -> dict[str, str]:
+        """The splits that a stage reads, as path → sha256."""
+        return {f"data/{split}.parquet": self.training_set.body["splits"][split]["sha256"] for split in splits}
+
+    def job(self, *splits: str, seed: int) -> dict[str, Any]:
+        """The part of job.json that search and fit share."""
+        body = self.training_set.body
+        return {
+            "code": {"path": "code", "entry": self.code.body["entry"], "contract": self.code.body["contract"]},
+            "data": {split: f"data/{split}.parquet" for split in splits},
+            "features": body["features"],
+            "label": body["label"],
+            "entity": body["entity"],
+            "task": METRICS[self.names[0]].task,
+            "metrics": self.names,
+            "seed": seed,
+        }
+
+
+async def train(job: Job) -> Landing:
+    """Fit one model with the hyperparameters given."""
+    return await _fit(job, await Inputs.load(job), dict(job.spec["hyperparameters"]), space=None)
+
+
+async def tune(job: Job) -> Landing:
+    """Search for the best hyperparameters with parallel trials, then fit them."""
+    inputs = await Inputs.load(job)
+    space = await job.store.artifacts.one(job.spec["search_space"], K.SEARCH_SPACE)
+    await _search(job, inputs, space)
+    best = await job.studies.best(job.run.id)
+    if best is None:
+        errors = [trial.error for trial in await job.studies.trials(job.run.id) if trial.error]
+        message = f"no trial succeeded; the last failure: {errors[-1] if errors else 'none was reported'}"
+        raise ExecutionFailed(message, reason="USER_CODE")
+    return await _fit(job, inputs, dict(best.params), space=space)
+
+
+async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
+    metric = job.spec["objective"] or inputs.names[0]
+    greater_is_better = METRICS[metric].greater_is_better
+    await job.studies.ensure(
+        job.run.id,
+        space=SearchSpace.parse(space.body),
+        metric=metric,
+        greater_is_better=greater_is_better,
+        trials=job.spec["trials"],
+        sampler=job.spec["sampler"],
+        pruner=job.spec["pruner"],
+        seed=job.spec["seed"],
+    )
+    await stage.run(
+        job,
+        "search",
+        environment=inputs.environment,
+        slots=min(job.spec["parallel"], job.spec["trials"]),
+        spec={
+            "mode": "tune",
+            "objective": {"metric": metric, "greater_is_better": greater_is_better, "split": "validate"},
+            **inputs.job("train", "validate", seed=job.spec["seed"]),
+        },
+        files=inputs.files("train", "validate"),
+        code=inputs.code,
+    )
+
+
+async def _fit(job: Job, inputs: Inputs, params: dict[str, Any], *, space: Artifact | None) -> Landing:
+    held_out = job.spec["evaluate_on"]
+    splits = tuple(dict.fromkeys(("train", held_out)))
+    out = await stage.run(
+        job,
+        "fit",
+        environment=inputs.environment,
+        slots=1,
+        spec={
+            "mode": "fit",
+            "params": params,
+            "allow_pickle": job.settings.allow_pickle,
+            "predict": {"splits": [held_out]},
+            **inputs.job(*splits, seed=job.spec["seed"]),
+        },
+        files=inputs.files(*splits),
+        code=inputs.code,
+    )
+    await job.advance(phase="landing")
+    return await _land(job, inputs, out, params, space)
+
+
+async def _land(job: Job, inputs: Inputs, out: Path, params: dict[str, Any], space: Artifact | None) -> Landing:
+    held_out = job.spec["evaluate_on"]
+    values = Artifact.defined(K.HYPERPARAMETERS, job.spec["name"], {"values": params}, namespace=job.spec["namespace"])
+    model = await model_of(job, out, params, environment=inputs.environment, training_set=inputs.training_set)
+    predictions = stage.manifest(out)[f"predictions/{held_out}.parquet"]
+    evaluation, edges = await measured(
+        job, model, predictions, inputs.metrics, training_set=inputs.training_set, split=held_out
+    )
+    edges += [
+        Edge(type=EdgeType.DERIVED_FROM, source=model.id, target=inputs.code.id),
+        Edge(type=EdgeType.DERIVED_FROM, source=model.id, target=values.id),
+        Edge(type=EdgeType.TRAINED_ON, source=model.id, target=inputs.training_set.id),
+        Edge(type=EdgeType.RUNS_IN, source=model.id, target=inputs.environment.id),
+    ]
+    if space is not None:
+        edges.append(Edge(type=EdgeType.DERIVED_FROM, source=values.id, target=space.id))
+    result = {"model": model.id, "evaluation": evaluation.id, "hyperparameters": values.id}
+    return Landing(artifacts=[values, model, evaluation], edges=edges, result=result)

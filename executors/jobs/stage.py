@@ -1,0 +1,189 @@
+"""A stage: one workspace filled, started (or adopted), followed to its end, and its manifest checked."""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from executors.base import Limits, Running, Workspace
+from executors.jobs.job import Canceled, Job
+from lineage.artifacts import Artifact, ArtifactKind
+from lineage.errors import DigestMismatch, ExecutionFailed, NotFound
+from lineage.runs import Outcome, RunState
+from lineage.server import protocol_url
+
+FOLLOW_SECONDS = 0.5
+LOG_PIECE = 64 * 1024
+K = ArtifactKind
+
+
+async def interpreter(job: Job, environment: Artifact) -> Path:
+    """The interpreter of an environment, built if nobody has built it for this digest yet."""
+    await job.advance(state=RunState.BUILDING, phase="environment", message=f"environment {environment.name}")
+    lock = (await job.files.read(environment.body["lock"])).decode()
+    return await job.executor.prepare(environment, lock, log=job.log)
+
+
+async def run(
+    job: Job,
+    name: str,
+    *,
+    environment: Artifact,
+    slots: int,
+    spec: Mapping[str, Any],
+    files: Mapping[str, str],
+    code: Artifact | None = None,
+) -> Path:
+    """Do the stage *name* and return its folder of results; raise ExecutionFailed when it ends badly.
+
+    Args:
+        spec: job.json without the protocol; see executors/trial.py.
+        files: artifacts that the stage reads, as path in the workspace → sha256.
+        code: the source tree that the stage runs.
+    """
+    python = await interpreter(job, environment)
+    running = await _adopt(job, name, python, slots)
+    if running is None:
+        workspace = await _fresh(job, name, python, slots)
+        if code is not None:
+            await _unpack(job, code, workspace.root / "code")
+        await _fill(job, workspace, spec, files)
+        await job.advance(state=RunState.SUBMITTED, phase=name, message=None)
+        running = await job.executor.start(workspace)
+    await job.advance(state=RunState.RUNNING, phase=name)
+    outcome = await _follow(job, running)
+    if outcome.state is RunState.CANCELED:
+        raise Canceled(f"run {job.run.id} was cancelled")
+    if outcome.state is not RunState.SUCCEEDED:
+        message = outcome.message or f"{name} ended as {outcome.state.value}"
+        raise ExecutionFailed(message, reason=outcome.reason or "ERROR", log_tail=outcome.log_tail)
+    return running.workspace.root / "out"
+
+
+def _workspace(job: Job, name: str, python: Path, slots: int) -> Workspace:
+    resources = job.spec.get("resources") or {}
+    limits = Limits(
+        memory_bytes=resources.get("memory_bytes"),
+        processes=resources.get("processes"),
+        file_bytes=None,
+        seconds=resources.get("seconds") or job.settings.run_timeout,
+    )
+    return Workspace(
+        run_id=job.run.id,
+        generation=job.run.generation,
+        attempt=job.run.attempt,
+        root=job.root / name,
+        python=python,
+        slots=slots,
+        limits=limits,
+    )
+
+
+async def _adopt(job: Job, name: str, python: Path, slots: int) -> Running | None:
+    """What an earlier worker started and still runs, or has finished while nobody watched."""
+    if not (job.root / name / "job.json").exists():
+        return None
+    running = await job.executor.adopt(_workspace(job, name, python, slots))
+    if running is not None:
+        job.token = json.loads((job.root / name / "job.json").read_text())["protocol"]["token"]
+        await job.log(f"{name}: adopted from an earlier worker\n")
+    return running
+
+
+async def _fresh(job: Job, name: str, python: Path, slots: int) -> Workspace:
+    if job.token is None or (job.root / name).exists():
+        await job.begin_attempt()
+    workspace = _workspace(job, name, python, slots)
+    workspace.root.mkdir(parents=True, mode=0o700)
+    return workspace
+
+
+async def _fill(job: Job, workspace: Workspace, spec: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    for path, sha256 in files.items():
+        target = workspace.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        await job.files.fetch(sha256, target)
+    protocol = {"url": await protocol_url(job.settings), "token": job.token}
+    text = json.dumps({**spec, "protocol": protocol, "out": "out"}, indent=1)
+    (workspace.root / "out").mkdir()
+    target = workspace.root / "job.json"
+    descriptor = os.open(f"{target}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+    os.replace(f"{target}.new", target)
+
+
+async def _unpack(job: Job, code: Artifact, root: Path) -> None:
+    data = await job.files.read(code.body["archive"])
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        archive.extractall(root, filter="data")
+
+
+async def _follow(job: Job, running: Running) -> Outcome:
+    """Wait for the end; meanwhile carry the log over, give up trials of dead slots, and stop it when asked to."""
+    ended: list[Outcome] = []  # a verdict of the watch comes before what the work says of its own end
+    async with anyio.create_task_group() as tasks:
+
+        async def wait() -> None:
+            ended.append(await job.executor.wait(running))
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(wait)
+        tasks.start_soon(_watch, job, running, ended)
+    await _drain(job, running)
+    return ended[0]
+
+
+async def _watch(job: Job, running: Running, ended: list[Outcome]) -> None:
+    """Stop the work when somebody asks for it or when it has been silent for too long; only then say so."""
+    while True:
+        await _drain(job, running)
+        verdict = _overdue(job)
+        if verdict is not None:
+            await job.executor.stop(running, grace=job.settings.cancel_grace)
+            ended.append(verdict)
+            return
+        await anyio.sleep(FOLLOW_SECONDS)
+
+
+def _overdue(job: Job) -> Outcome | None:
+    if job.cancelled.is_set():
+        return Outcome(state=RunState.CANCELED, reason="CANCELED")
+    heard, begun = job.run.last_beat_at, job.run.attempt_started_at
+    since, allowed = (heard, job.settings.heartbeat_timeout) if heard else (begun, job.settings.start_timeout)
+    if since is not None and (job.now() - since).total_seconds() > allowed:
+        message = f"the work has not been heard of for {allowed:.0f} s and was ended"
+        return Outcome(state=RunState.TIMED_OUT, reason="TIMEOUT", message=message)
+    return None
+
+
+async def _drain(job: Job, running: Running) -> None:
+    while True:
+        text, running.log_offset = await job.executor.logs(running, running.log_offset)
+        if not text:
+            return
+        await job.log(text)
+
+
+def manifest(out: Path) -> dict[str, Path]:
+    """The files that a stage wrote, by their path in its folder, each checked against the manifest."""
+    listing = out / "manifest.json"
+    if not listing.exists():
+        raise NotFound("the work ended without a manifest, so its results are not whole")
+    found = {}
+    for each in json.loads(listing.read_text())["files"]:
+        path = out / each["path"]
+        if not path.resolve().is_relative_to(out.resolve()) or path.is_symlink():
+            raise NotFound(f"the manifest names {each['path']!r}, which lies elsewhere")
+        with path.open("rb") as stream:
+            actual = hashlib.file_digest(stream, "sha256").hexdigest()
+        if actual != each["sha256"]:
+            raise DigestMismatch(each["path"], each["sha256"], actual)
+        found[each["path"]] = path
+    return found

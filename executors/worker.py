@@ -1,0 +1,211 @@
+"""The worker: leases runs, does them, and lands what they made, whoever else dies meanwhile."""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import structlog
+
+from executors import registry
+from executors.jobs import JOBS
+from executors.jobs.job import Canceled, Job, Landing
+from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, LineageError, Unavailable
+from lineage.files import Files
+from lineage.runs import Lease, Outcome, RunState, retry
+from lineage.settings import Settings
+from lineage.store import Store
+from lineage.tuning.studies import Studies
+
+log = structlog.get_logger()
+
+POLL_SECONDS = (0.15, 0.45)  # between looks at an empty queue, with jitter so that workers do not march in step
+REAP_SECONDS = 5.0
+UNAVAILABLE_SECONDS = 1.0
+HAND_OVER_SECONDS = 5.0
+RECOVERIES = 5  # how often a run may lose its work, beyond its attempts, before it is LOST for good
+
+STATES: Mapping[str, RunState] = {"TIMEOUT": RunState.TIMED_OUT, "LOST": RunState.LOST}
+
+
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
+class Worker:
+    """Does runs, some side by side; any number of workers share one graph."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        name: str,
+        executors: tuple[str, ...] = ("process",),
+        now: Callable[[], datetime] = utc_now,
+        jobs: Mapping[str, Callable[[Job], Awaitable[Landing]]] = JOBS,
+    ) -> None:
+        self.store, self.settings, self.name = store, settings, name
+        self._files = Files(settings.artifacts_url)
+        self._studies = Studies(store.graph)
+        self._executors = {each: registry.load(each, settings) for each in executors}
+        self._now, self._jobs = now, jobs
+        self._ttl = timedelta(seconds=settings.lease_seconds)
+        self._stopping = anyio.Event()
+
+    def stop(self) -> None:
+        """Take no more runs; what is under way is left for whoever comes next to adopt."""
+        self._stopping.set()
+
+    async def work(self) -> None:
+        """Do runs until `stop`."""
+        log.info("worker.start", worker=self.name, executors=sorted(self._executors))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._reap)
+            for _ in range(self.settings.slots or 2):
+                tasks.start_soon(self._serve)
+            await self._stopping.wait()
+            tasks.cancel_scope.cancel()
+        log.info("worker.stop", worker=self.name)
+
+    async def _serve(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not await self.step():
+                    await anyio.sleep(random.uniform(*POLL_SECONDS))
+            except Unavailable as error:
+                log.warning("worker.wait", worker=self.name, error=str(error))
+                await anyio.sleep(UNAVAILABLE_SECONDS)
+
+    async def _reap(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                for run in await self.store.runs.recover_expired(now=self._now()):
+                    log.warning("run.recover", run_id=run.id, generation=run.generation)
+            except Unavailable as error:
+                log.warning("worker.wait", worker=self.name, error=str(error))
+            await anyio.sleep(REAP_SECONDS)
+
+    async def step(self) -> bool:
+        """Do the oldest ready run, if there is one; False when nothing waits."""
+        lease = await self.store.runs.lease(self.name, executors=list(self._executors), now=self._now(), ttl=self._ttl)
+        if lease is None:
+            return False
+        log.info("run.lease", run_id=lease.run.id, kind=lease.run.kind.value, generation=lease.generation)
+        job = Job(
+            lease=lease,
+            store=self.store,
+            files=self._files,
+            studies=self._studies,
+            settings=self.settings,
+            executor=self._executors[lease.run.executor],
+            now=self._now,
+        )
+        try:
+            await self._do(job)
+        except LeaseLost as error:
+            log.warning("run.lease_lost", run_id=lease.run.id, error=str(error))
+        except anyio.get_cancelled_exc_class():
+            await self._hand_over(job)
+            raise
+        return True
+
+    async def _hand_over(self, job: Job) -> None:
+        """This worker stops: let the next one adopt the work at once instead of when the lease has run out."""
+        now = self._now()
+        with anyio.move_on_after(HAND_OVER_SECONDS, shield=True), suppress(LineageError):
+            await self.store.runs.give_back(job.lease, RunState.NEEDS_RECOVERY, now=now, not_before=now)
+
+    async def _do(self, job: Job) -> None:
+        """Do one run under a lease that is kept alive meanwhile; nothing is written once it is lost."""
+        lost: list[LeaseLost] = []
+        async with anyio.create_task_group() as tasks:
+
+            async def keep() -> None:
+                try:
+                    await self._renew(job)
+                except LeaseLost as error:
+                    lost.append(error)
+                    tasks.cancel_scope.cancel()
+
+            tasks.start_soon(keep)
+            await self._finish(job, await self._attempt(job))
+            tasks.cancel_scope.cancel()
+        if lost:
+            raise lost[0]
+
+    async def _renew(self, job: Job) -> None:
+        while True:
+            await anyio.sleep(self._ttl.total_seconds() / 3)
+            try:
+                job.lease = await self.store.runs.renew(job.lease, now=self._now(), ttl=self._ttl)
+            except Unavailable:
+                continue  # tried again in a third of the lease; while the graph is away nobody else can take it
+            if job.run.cancel_requested_at is not None:
+                job.cancelled.set()
+
+    async def _attempt(self, job: Job) -> Landing | Outcome:
+        if job.run.attempt >= job.run.max_attempts + RECOVERIES:
+            return Outcome(state=RunState.LOST, reason="LOST", message="its work was lost too often")
+        if job.run.cancel_requested_at is not None:
+            job.cancelled.set()
+        while True:
+            try:
+                return await self._jobs[job.run.kind](job)
+            except Unavailable as error:
+                log.warning("run.wait", run_id=job.run.id, error=str(error))
+                await anyio.sleep(UNAVAILABLE_SECONDS)  # the run waits, and goes on where it was
+            except LeaseLost:
+                raise
+            except LineageError as error:
+                return _outcome(error)
+            except Exception:  # a fault of ours must end this run only, not the worker
+                log.exception("run.fault", run_id=job.run.id)
+                message = f"a fault of the worker; its log has the details under run_id={job.run.id}"
+                return Outcome(state=RunState.FAILED, reason="FAULT", message=message)
+
+    async def _finish(self, job: Job, end: Landing | Outcome) -> None:
+        while True:
+            try:
+                await self._land(job, end)
+            except Unavailable as error:
+                log.warning("run.wait", run_id=job.run.id, error=str(error))
+                await anyio.sleep(UNAVAILABLE_SECONDS)
+            except LeaseLost:
+                raise
+            except LineageError as error:
+                if isinstance(end, Outcome):
+                    raise
+                end = _outcome(error)  # what it made contradicts the graph: the run says so
+            else:
+                return
+
+    async def _land(self, job: Job, end: Landing | Outcome) -> None:
+        now = self._now()
+        if isinstance(end, Landing):
+            outcome = Outcome(state=RunState.SUCCEEDED)
+            await self.store.runs.finish(
+                job.lease, outcome, now=now, result=end.result, artifacts=end.artifacts, edges=end.edges
+            )
+            log.info("run.finish", run_id=job.run.id, state=outcome.state.value)
+            return
+        decision = retry(job.run, end, now=now)
+        if decision.not_before is not None:
+            await self.store.runs.give_back(
+                job.lease, decision.state, now=now, not_before=decision.not_before, outcome=end
+            )
+        else:
+            await self.store.runs.finish(job.lease, end, now=now)
+        log.info("run.finish", run_id=job.run.id, state=decision.state.value, reason=end.reason, message=end.message)
+
+
+def _outcome(error: LineageError) -> Outcome:
+    if isinstance(error, Canceled):
+        return Outcome(state=RunState.CANCELED, reason="CANCELED", message=str(error))
+    if isinstance(error, ExecutionFailed):
+        state = STATES.get(error.reason, RunState.FAILED)
+        return Outcome(state=state, reason=error.reason, message=str(error), log_tail=error.log_tail)
+    reason = "INVALID_INPUT" if isinstance(error, InvalidInput) else error.code
+    return Outcome(state=RunState.FAILED, reason=reason, message=str(error))

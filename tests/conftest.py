@@ -1,0 +1,63 @@
+"""What every test may ask for: a real Neo4j, an emptied graph, a store over it."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from lineage.embedded import Embedded
+from lineage.settings import Settings
+from lineage.store import Store
+from lineage.store.graph import Graph
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The one event loop that the project runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def neo4j_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A server that tests may empty: LINEAGE_TEST_NEO4J_URI's, or an embedded one for this process of pytest."""
+    home = tmp_path_factory.mktemp("home")
+    uri = os.environ.get("LINEAGE_TEST_NEO4J_URI")
+    if uri:
+        user, password = (os.environ.get(f"LINEAGE_TEST_NEO4J_{name}", "neo4j") for name in ("USER", "PASSWORD"))
+        yield Settings(home=home, neo4j_uri=uri, neo4j_user=user, neo4j_password=password)
+        return
+    server = Embedded(Settings(home=home))
+    anyio.run(server.start)
+    yield Settings(home=home, neo4j_uri=server.uri, neo4j_user=server.user, neo4j_password=server.password)
+    anyio.run(server.stop)
+
+
+@pytest.fixture
+def settings(neo4j_settings: Settings, tmp_path: Path) -> Settings:
+    """Settings with a data directory of the test's own, and the session's server."""
+    return Settings(**{**vars(neo4j_settings), "home": tmp_path / "home"})
+
+
+@pytest.fixture
+async def graph(neo4j_settings: Settings, anyio_backend: Any) -> AsyncIterator[Graph]:
+    """The graph, emptied of everything but its schema."""
+    graph = await Graph.open(
+        neo4j_settings.neo4j_uri, neo4j_settings.neo4j_user, neo4j_settings.neo4j_password, timeout=30
+    )
+    await graph.script("MATCH (n) WHERE NOT n:Migration DETACH DELETE n")
+    yield graph
+    await graph.close()
+
+
+@pytest.fixture
+async def store(graph: Graph) -> Store:
+    """The repositories over the emptied graph, with every migration applied."""
+    store = Store(graph)
+    await store.migrate(now=NOW)
+    return store
