@@ -11,7 +11,7 @@ from lineage.data.tables import Connection, quote
 TEXT_LIMIT = 200  # characters of a smallest or largest value that a column keeps
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 FLOATS = ("FLOAT", "DOUBLE")
-NESTED = ("STRUCT", "MAP", "UNION", "BLOB", "VARIANT", "GEOMETRY", "BIT")
+NESTED = ("STRUCT", "TUPLE", "MAP", "UNION", "BLOB", "VARIANT", "GEOMETRY", "BIT")
 
 
 def is_number(type_: str) -> bool:
