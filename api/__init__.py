@@ -1,1 +1,1 @@
-"""GraphQL and the run protocol over HTTP; knows nothing of how runs are run."""
+"""The GraphQL API, the run protocol and the pages: knows what there is, nothing of how runs are run."""

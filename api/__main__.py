@@ -1,0 +1,111 @@
+"""`python -m api`: serve the API over the graph that the settings name, or the embedded one."""
+
+import argparse
+import asyncio
+import dataclasses
+import logging
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from api.app import clock, create_app
+from api.security import BODY_LIMIT, check_listening
+from lineage import server
+from lineage.embedded import connected
+from lineage.errors import InvalidInput, LineageError
+from lineage.settings import Settings
+from lineage.store import Store
+
+GRACE = 5  # seconds that open requests have when the server is asked to stop
+log = structlog.get_logger()
+
+
+def listening(settings: Settings) -> socket.socket:
+    """A socket bound to the address of *settings*; raise InvalidInput when it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        where = f"port {settings.port} of {settings.host}"
+        message = f"cannot listen on {where}: {error.strerror}; choose another with LINEAGE_PORT or --port"
+        raise InvalidInput(message, field="port") from error
+    return bound
+
+
+def address(settings: Settings, bound: socket.socket) -> str:
+    """The address that clients on this machine reach *bound* by."""
+    host = settings.host if settings.host not in {"0.0.0.0", "::"} else "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; the address stands in the data directory for as long."""
+    check_listening(settings)
+    with listening(settings) as bound:
+        async with connected(settings) as graph:
+            store = Store(graph)
+            await store.migrate(now=clock())
+            config = uvicorn.Config(
+                create_app(settings, store),
+                log_config=None,
+                access_log=False,
+                ws_max_size=BODY_LIMIT,
+                timeout_graceful_shutdown=GRACE,
+                server_header=False,
+                lifespan="off",
+            )
+            await _run(settings, uvicorn.Server(config), bound)
+
+
+async def _run(settings: Settings, web: uvicorn.Server, bound: socket.socket) -> None:
+    task = asyncio.create_task(web.serve(sockets=[bound]))
+    while not web.started and not task.done():  # noqa: ASYNC110  # uvicorn tells it in no other way
+        await asyncio.sleep(0.01)
+    url = address(settings, bound)
+    server.record(settings, url)
+    log.info("api.started", url=url)
+    try:
+        await task
+    finally:
+        server.forget(settings)
+        log.info("api.stopped", url=url)
+
+
+def main() -> int:
+    """Read the arguments, serve, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    args = parser.parse_args()
+    _configure_logs()
+    try:
+        given = {name: value for name, value in vars(args).items() if value is not None}
+        asyncio.run(serve(dataclasses.replace(Settings.from_environ(), **given)))
+    except LineageError as error:
+        print(f"lineage: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _configure_logs() -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

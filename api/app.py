@@ -1,0 +1,82 @@
+"""The server as an ASGI application: GraphQL, the run protocol, health, numbers, pages."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from lineage.files import Files
+from lineage.tuning.studies import Studies
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from api.context import Services
+from api.endpoint import Endpoint
+from api.errors import Errors
+from api.protocol import Protocol
+from api.schema import schema
+from api.security import Guard, check_listening
+from api.telemetry import CONTENT_TYPE, Metrics, Telemetry
+from lineage.errors import LineageError
+from lineage.settings import Settings
+from lineage.store import Store
+from lineage.store.census import Census
+
+STATIC = Path(__file__).parent / "static"
+HEALTH_SECONDS = 5.0
+
+
+def clock() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, store: Store, *, now: Callable[[], datetime] = clock) -> Starlette:
+    """The application over *store*; raise InvalidInput when *settings* would open it to others without a token."""
+    check_listening(settings)
+    services = Services(
+        store=store, files=Files(settings.artifacts_url), studies=Studies(store.graph), settings=settings, now=now
+    )
+    metrics = Metrics()
+
+    async def health(_: Request) -> Response:
+        return await _health(store)
+
+    async def numbers(_: Request) -> Response:
+        return Response(metrics.text(await _census(store)), media_type=CONTENT_TYPE)
+
+    async def home(_: Request) -> Response:
+        return RedirectResponse("/graphql")
+
+    endpoint = Endpoint(schema, services)
+    routes = [
+        Route("/", home),
+        Route("/graphql", endpoint, methods=["GET", "POST"]),
+        WebSocketRoute("/graphql", endpoint),
+        Route("/health", health),
+        Route("/metrics", numbers),
+        *Protocol(services).routes(),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    middleware = [Middleware(Telemetry, metrics=metrics), Middleware(Errors), Middleware(Guard, settings=settings)]
+    return Starlette(routes=routes, middleware=middleware)
+
+
+async def _health(store: Store) -> Response:
+    try:
+        await store.graph.one("ping", timeout=HEALTH_SECONDS)
+        status, body = 200, {"status": "ok", "neo4j": await store.graph.version()}
+    except LineageError as error:
+        status, body = 503, {"status": "unavailable", "error": str(error)}
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+async def _census(store: Store) -> Census | None:
+    try:
+        return await Census.take(store.graph)
+    except LineageError:
+        return None

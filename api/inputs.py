@@ -1,0 +1,303 @@
+"""The inputs of mutations, shaped as the domain's own; `meant` turns one into the other."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import Enum
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.scalars import JSON
+
+from api.sdl import Long, input_type
+from lineage.artifacts import ArtifactKind, EdgeType
+from lineage.errors import InvalidInput
+
+T = TypeVar("T")
+
+
+def meant(cls: type[T], input: Any, **changes: Any) -> T:
+    """The domain's *cls* with the fields that *input* has under the same names; *changes* win."""
+    known = {field.name: getattr(input, field.name) for field in fields(cls) if hasattr(input, field.name)}  # type: ignore[arg-type]
+    return cls(**(known | changes))
+
+
+def mapping(value: Any, field: str) -> Mapping[str, Any]:
+    """*value* if it is a JSON object, an empty one for null; raise InvalidInput naming *field* for other JSON."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{field} must be a JSON object", field=field)
+    return value
+
+
+@input_type
+class Named:
+    """What every definition has: a name in a namespace, and words about it."""
+
+    name: str
+    namespace: str = "default"
+    description: str | None = None
+    tags: list[str] = strawberry.field(default_factory=list)
+
+
+@input_type
+class ResourcesInput:
+    """What one run may take: bytes of memory for each slot, seconds, processes."""
+
+    memory_bytes: Long | None = None
+    seconds: float | None = None
+    processes: int | None = None
+
+
+@input_type
+class Started:
+    """What every request for a run may say; the same idempotency key gives the first run back."""
+
+    idempotency_key: str | None = None
+    executor: str | None = None
+    resources: ResourcesInput | None = None
+    max_attempts: int = 2
+
+
+@input_type
+class RegisterDatasetInput(Named, Started):
+    """A dataset to be read where it lies: a path or an address of CSV or Parquet files."""
+
+    uri: str
+    format: str | None = None
+    null_values: list[str] | None = None
+
+
+@input_type
+class DatasetVersionInput:
+    """A dataset by its name, pinned to a version."""
+
+    name: str
+    version: str
+
+
+@input_type
+class DefineFeatureInput(Named):
+    """One SQL expression over the columns of a source, for each entity; datasets not pinned are the newest."""
+
+    sql: str
+    source: str
+    entity: list[str]
+    datasets: list[DatasetVersionInput] = strawberry.field(default_factory=list)
+
+
+@input_type
+class DefineFeatureSetInput(Named):
+    """The features that a model needs, by id and in order, and the one that it learns to predict."""
+
+    features: list[strawberry.ID]
+    label: strawberry.ID | None = None
+
+
+@strawberry.enum(description="How rows are split: by share at random, by a hash of the entity, by time.")
+class SplitBy(Enum):
+    """How rows are split."""
+
+    RATIO = "RATIO"
+    HASH = "HASH"
+    TIME = "TIME"
+
+
+@input_type
+class SplitInput:
+    """A rule: shares and a seed for RATIO and HASH, a column and two moments for TIME."""
+
+    by: SplitBy
+    validate: float | None = None
+    test: float | None = None
+    seed: int | None = None
+    column: str | None = None
+    validate_from: str | None = None
+    test_from: str | None = None
+    until: str | None = None
+
+    def rule(self) -> dict[str, Any]:
+        """The rule as the domain reads it."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return given | {"by": self.by.value}
+
+
+@input_type
+class CreateTrainingSetInput(Named, Started):
+    """A feature set to be materialised; *where* is a condition on rows."""
+
+    feature_set: strawberry.ID
+    split: SplitInput
+    where: str | None = None
+
+
+@input_type
+class SourceFileInput:
+    """One file of a source tree: text, or base64 of its bytes."""
+
+    path: str
+    content: str
+    is_base64: bool = False
+
+
+@input_type
+class GitInput:
+    """Where source code comes from."""
+
+    commit: str | None = None
+    branch: str | None = None
+    dirty: bool | None = None
+    remote: str | None = None
+
+
+@input_type
+class RegisterModelCodeInput(Named):
+    """A source tree with an entry point file.py:function that follows the contract build or train."""
+
+    entry: str
+    files: list[SourceFileInput]
+    contract: str = "build"
+    git: GitInput | None = None
+    feature_set: strawberry.ID | None = None
+
+
+@input_type
+class RegisterEnvironmentInput(Named, Started):
+    """An environment by what it should have: a language, its version, packages with or without versions."""
+
+    packages: list[str]
+    language: str = "python"
+    version: str | None = None
+
+
+@input_type
+class DefineSearchSpaceInput(Named):
+    """The hyperparameters that may be tuned: each by its name, with type and range or choices."""
+
+    parameters: JSON
+
+
+@input_type
+class DefineMetricInput(Named):
+    """A metric to collect, and what a model must reach to be promoted."""
+
+    metric: str
+    threshold: float | None = None
+    min_absolute_change: float | None = None
+    min_relative_change: float | None = None
+
+
+@input_type
+class TrainInput(Named, Started):
+    """A model to be fitted with given hyperparameters, and evaluated on a held-out split."""
+
+    training_set: strawberry.ID
+    model_code: strawberry.ID
+    environment: strawberry.ID
+    metrics: list[strawberry.ID]
+    hyperparameters: JSON | None = None
+    evaluate_on: str = "test"
+    seed: int = 0
+
+
+@input_type
+class TuneInput(TrainInput):
+    """A search for the best hyperparameters by the first metric or *objective*; the best is fitted as in train."""
+
+    search_space: strawberry.ID
+    objective: str | None = None
+    trials: int = 20
+    parallel: int = 2
+    sampler: str = "tpe"
+    pruner: str = "median"
+    max_failed_trials: int | None = None
+
+
+@input_type
+class EvaluateInput(Started):
+    """A model to be measured on a split of a training set; by default of the one that it was trained on."""
+
+    model: strawberry.ID
+    metrics: list[strawberry.ID]
+    training_set: strawberry.ID | None = None
+    split: str = "test"
+
+
+@input_type
+class DatasetIdInput:
+    """A version of a dataset, for the name that the feature set knows it by."""
+
+    name: str
+    id: strawberry.ID
+
+
+@input_type
+class ScoreInput(Named, Started):
+    """Rows to be scored in batch: those of the feature set's datasets, or of newer versions, that meet *where*."""
+
+    model: strawberry.ID
+    where: str | None = None
+    datasets: list[DatasetIdInput] = strawberry.field(default_factory=list)
+
+
+@input_type
+class PromoteInput:
+    """Which model gets which alias; *force* moves it though a bar was missed, and then wants a reason."""
+
+    model: strawberry.ID
+    alias: str = "champion"
+    force: bool = False
+    reason: str | None = None
+
+
+@input_type
+class CancelRunInput:
+    """The run that should stop."""
+
+    id: strawberry.ID
+
+
+@input_type
+class RetractInput:
+    """The artifact that should not be used any more, and why."""
+
+    id: strawberry.ID
+    reason: str
+
+
+@input_type
+class LineageRefInput:
+    """A version of a name."""
+
+    kind: ArtifactKind
+    name: str
+    version: str
+    namespace: str = "default"
+
+
+@input_type
+class LineageNodeInput(LineageRefInput):
+    """A node as another system describes it."""
+
+    digest: str | None = None
+    description: str | None = None
+    tags: list[str] = strawberry.field(default_factory=list)
+    properties: JSON | None = None
+
+
+@input_type
+class LineageEdgeInput:
+    """An edge from the dependent to what it depends on; what nobody has described yet becomes a placeholder."""
+
+    type: EdgeType
+    source: LineageRefInput
+    target: LineageRefInput
+
+
+@input_type
+class RecordLineageInput:
+    """Nodes and edges in bulk, in any order and any number of times."""
+
+    nodes: list[LineageNodeInput] = strawberry.field(default_factory=list)
+    edges: list[LineageEdgeInput] = strawberry.field(default_factory=list)
+    producer: str | None = None

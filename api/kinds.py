@@ -1,0 +1,222 @@
+"""One type for each kind of artifact, with what its body knows and what its edges lead to."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.scalars import JSON
+
+from api import parts
+from api.artifacts import TYPES, Artifact, joined, known, named, shown
+from api.context import Info
+from api.sdl import Long, object_type
+from lineage.artifacts import ArtifactKind, EdgeType, artifact_id
+
+T = TypeVar("T", bound=Artifact)
+K, E = ArtifactKind, EdgeType
+
+
+def shows(kind: ArtifactKind) -> Callable[[type[T]], type[T]]:
+    """Make a class the type that artifacts of *kind* have in the schema."""
+
+    def register(cls: type[T]) -> type[T]:
+        TYPES[kind] = object_type(cls)
+        return cls
+
+    return register
+
+
+def _feature_names(doc: str) -> Any:
+    return known("features", parts.texts, empty=list, doc=doc)
+
+
+@shows(K.DATASET)
+class Dataset(Artifact):
+    """A registered source: its bytes have a digest, its columns are nodes of their own."""
+
+    uri: str | None = known("uri", parts.text, doc="Where it lies.")
+    format: str | None = known("format", parts.text, doc="csv or parquet.")
+    row_count: Long | None = known("row_count", parts.whole, doc="How many rows it has.")
+    byte_count: Long | None = known("byte_count", parts.whole, doc="How many bytes its files have.")
+    files: list[parts.FileEntry] = known("files", parts.files, empty=list, doc="The files that it consists of.")
+
+    @strawberry.field
+    async def columns(self, info: Info) -> list["Column"]:
+        """Its columns, in their order."""
+        names = [str(each.get("name")) for each in self.record.body.get("columns", ()) if isinstance(each, dict)]
+        ids = [artifact_id(K.COLUMN, self.namespace, f"{self.name}.{name}", self.version) for name in names]
+        return [shown(each) for each in await info.context.loaders.present(ids)]  # type: ignore[misc]
+
+
+@shows(K.COLUMN)
+class Column(Artifact):
+    """A raw attribute of one version of a dataset."""
+
+    column: str | None = known("column", parts.text, doc="Its name within the dataset.")
+    type: str | None = known("type", parts.text, doc="Its type, in DuckDB's words.")
+    position: int | None = known("position", parts.whole, doc="Its place among the columns.")
+    statistics: parts.ColumnStatistics | None = known("statistics", parts.statistics, doc="What profiling found.")
+    dataset: Dataset | None = named("dataset", K.DATASET, doc="The dataset that it is part of.")
+
+
+@shows(K.FEATURE)
+class Feature(Artifact):
+    """One SQL expression over columns, for each entity."""
+
+    expression: str | None = known("expression", parts.text, doc="The expression as it was given.")
+    sql: str | None = known("sql", parts.text, doc="The expression, normalised.")
+    source: str | None = known("source", parts.text, doc="The FROM clause that it reads, normalised.")
+    entity: list[str] = known("entity", parts.texts, empty=list, doc="The columns that are the key.")
+    type: str | None = known("type", parts.text, doc="The type of its values, in DuckDB's words.")
+    columns: list[Column] = named("columns", K.COLUMN, many=True, doc="The columns that the expression uses.")
+    features: list["Feature"] = named("features", K.FEATURE, many=True, doc="Other features that it builds on.")
+    datasets: list[Dataset] = named("datasets", K.DATASET, many=True, doc="The datasets that the source names.")
+
+
+@shows(K.FEATURE_SET)
+class FeatureSet(Artifact):
+    """The features that a model requires, in order, and the label that it learns."""
+
+    features: list[Feature] = named("features", K.FEATURE, many=True, doc="The features, in order.")
+    label: Feature | None = named("label", K.FEATURE, doc="What is to be predicted.")
+    feature_names: list[str] = known("names", parts.texts, empty=list, doc="The names of the features, in order.")
+    label_name: str | None = known("label_name", parts.text, doc="The name of the label.")
+    entity: list[str] = known("entity", parts.texts, empty=list, doc="The columns that are the key.")
+
+
+@shows(K.TRAINING_SET)
+class TrainingSet(Artifact):
+    """A feature set materialised: splits as Parquet, each with its digest."""
+
+    feature_set: FeatureSet | None = named("feature_set", K.FEATURE_SET, doc="What was materialised.")
+    datasets: list[Dataset] = named("datasets", K.DATASET, many=True, doc="The versions that were read.")
+    rule: JSON | None = known("split", parts.anything, doc="How rows were split.")
+    seed: int | None = known("seed", parts.whole, doc="What the split was drawn with.")
+    splits: list[parts.Split] = known("splits", parts.splits, empty=list, doc="The parts, in the order of learning.")
+    columns: list[parts.TableColumn] = known("columns", parts.table_columns, empty=list, doc="Columns of the files.")
+    feature_names: list[str] = _feature_names("The columns that are features, in order.")
+    label_name: str | None = known("label", parts.text, doc="The column that is the label.")
+    entity: list[str] = known("entity", parts.texts, empty=list, doc="The columns that are the key.")
+    overlap: parts.Overlap | None = known("overlap", parts.overlap, doc="What the splits share.")
+    label_counts: JSON | None = known("label_counts", parts.anything, doc="How often each label is in each split.")
+
+
+@shows(K.MODEL_CODE)
+class ModelCode(Artifact):
+    """A source tree with an entry point."""
+
+    entry: str | None = known("entry", parts.text, doc="The entry point, as file.py:function.")
+    contract: str | None = known("contract", parts.text, doc="What the entry point is: build(params) or train(run).")
+    files: list[parts.FileEntry] = known("files", parts.files, empty=list, doc="The files of the tree.")
+    git: parts.Git | None = known("git", parts.git, doc="Where the code came from.")
+    feature_set: FeatureSet | None = named("feature_set", K.FEATURE_SET, doc="The features that it requires.")
+
+
+@shows(K.NOTEBOOK)
+class Notebook(Artifact):
+    """Where a model was developed."""
+
+
+@shows(K.PACKAGE)
+class Package(Artifact):
+    """One version of one package of an index."""
+
+
+@shows(K.ENVIRONMENT)
+class Environment(Artifact):
+    """A language and packages, locked with hashes."""
+
+    language: str | None = known("language", parts.text, doc="The language, as python.")
+    language_version: str | None = known("version", parts.text, doc="The language's version.")
+    platform: str | None = known("platform", parts.text, doc="The platform that the lock is for.")
+    asked: list[str] = known("packages", parts.texts, empty=list, doc="The packages as they were asked for.")
+    packages: list[parts.PackageVersion] = known("locked", parts.packages, empty=list, doc="What was locked.")
+    lock: str | None = known("lock", parts.text, doc="The sha256 of the lock, which is kept as an artifact.")
+
+
+@shows(K.SEARCH_SPACE)
+class SearchSpace(Artifact):
+    """The hyperparameters that may be tuned, as data."""
+
+    parameters: JSON | None = known("parameters", parts.anything, doc="Each parameter by its name.")
+
+
+@shows(K.HYPERPARAMETERS)
+class Hyperparameters(Artifact):
+    """One set of values, fixed before learning."""
+
+    values: JSON | None = known("values", parts.anything, doc="Each value by its name.")
+
+
+@shows(K.METRIC_DEFINITION)
+class MetricDefinition(Artifact):
+    """A metric to collect, and the bar that it sets."""
+
+    metric: str | None = known("metric", parts.text, doc="What is measured, as roc_auc.")
+    greater_is_better: bool | None = known("greater_is_better", parts.truth, doc="Its direction.")
+    threshold: float | None = known("threshold", parts.number, doc="What a model must reach.")
+    min_absolute_change: float | None = known("min_absolute_change", parts.number, doc="By how much to beat another.")
+    min_relative_change: float | None = known("min_relative_change", parts.number, doc="The same, as a share.")
+
+
+@shows(K.EVALUATION)
+class Evaluation(Artifact):
+    """What a model was measured to be on one split."""
+
+    split: str | None = known("split", parts.text, doc="The split that it was measured on.")
+    rows: Long | None = known("rows", parts.whole, doc="How many rows that split has.")
+    values: JSON | None = known("values", parts.anything, doc="The value of each metric by its name.")
+    curves: parts.Curves | None = known("curves", parts.curves, doc="ROC and precision-recall.")
+    confusion_matrix: parts.ConfusionMatrix | None = known(
+        "confusion_matrix", parts.confusion_matrix, doc="How labels were taken for each other."
+    )
+    verdicts: list[parts.Verdict] = known("verdicts", parts.verdicts, empty=list, doc="What reached its bar.")
+    passed: bool | None = known("passed", parts.truth, doc="Whether all bars were reached; null when none was set.")
+    training_set: TrainingSet | None = joined(E.MEASURES, K.TRAINING_SET, doc="Whose split was used.")
+    metrics: list[MetricDefinition] = joined(E.MEASURES, K.METRIC_DEFINITION, many=True, doc="What was measured.")
+
+    @strawberry.field
+    async def model(self, info: Info) -> "Model | None":
+        """The model that was measured."""
+        rows = await info.context.loaders.dependents.load(self.id)
+        ids = [row["source"] for row in rows if row["type"] == E.EVALUATED_BY.value]
+        return next((shown(each) for each in await info.context.loaders.present(ids)), None)  # type: ignore[return-value]
+
+
+@shows(K.MODEL)
+class Model(Artifact):
+    """A trained model: its file, and all that it was made of."""
+
+    format: str | None = known("format", parts.text, doc="How it is serialised: skops or pickle.")
+    task: str | None = known("task", parts.text, doc="classification or regression.")
+    files: list[parts.FileEntry] = known("files", parts.files, empty=list, doc="Its files, in MLflow's layout.")
+    signature: JSON | None = known("signature", parts.anything, doc="What goes in and what comes out.")
+    classes: JSON | None = known("classes", parts.anything, doc="The classes that it tells apart.")
+    feature_names: list[str] = _feature_names("The columns that it takes, in order.")
+    label_name: str | None = known("label", parts.text, doc="What it predicts.")
+    hyperparameters: Hyperparameters | None = joined(E.DERIVED_FROM, K.HYPERPARAMETERS, doc="What it was built with.")
+    training_set: TrainingSet | None = joined(E.TRAINED_ON, K.TRAINING_SET, doc="What it learned from.")
+    environment: Environment | None = joined(E.RUNS_IN, K.ENVIRONMENT, doc="What it needs around it.")
+    code: ModelCode | None = joined(E.DERIVED_FROM, K.MODEL_CODE, doc="What built it.")
+    evaluations: list[Evaluation] = joined(E.EVALUATED_BY, K.EVALUATION, many=True, doc="What it was measured to be.")
+
+
+@shows(K.PREDICTIONS)
+class Predictions(Artifact):
+    """What a model said about rows, in batch."""
+
+    file: str | None = known("file", parts.text, doc="The sha256 of the Parquet file that holds them.")
+    rows: Long | None = known("rows", parts.whole, doc="How many rows were scored.")
+    byte_count: Long | None = known("bytes", parts.whole, doc="How many bytes the file has.")
+    columns: list[parts.TableColumn] = known("columns", parts.table_columns, empty=list, doc="Columns of the file.")
+    where: str | None = known("where", parts.text, doc="The condition that rows had to meet.")
+    model: Model | None = joined(E.DERIVED_FROM, K.MODEL, doc="Who made them.")
+    datasets: list[Dataset] = joined(E.DERIVED_FROM, K.DATASET, many=True, doc="What was scored.")
+
+
+@shows(K.DEPLOYMENT)
+class Deployment(Artifact):
+    """A model that serves."""
+
+    model: Model | None = joined(E.DERIVED_FROM, K.MODEL, doc="What it serves.")
+    environment: Environment | None = joined(E.RUNS_IN, K.ENVIRONMENT, doc="What it runs in.")

@@ -1,0 +1,260 @@
+"""What clients may change: each takes one input, sends one verb, and shows what was made."""
+
+from datetime import datetime
+from typing import Any, TypedDict, cast
+
+import strawberry
+
+from api import parts
+from api.artifacts import Artifact, Asset, shown
+from api.context import Info
+from api.inputs import (
+    CancelRunInput,
+    CreateTrainingSetInput,
+    DefineFeatureInput,
+    DefineFeatureSetInput,
+    DefineMetricInput,
+    DefineSearchSpaceInput,
+    EvaluateInput,
+    PromoteInput,
+    RecordLineageInput,
+    RegisterDatasetInput,
+    RegisterEnvironmentInput,
+    RegisterModelCodeInput,
+    RetractInput,
+    ScoreInput,
+    Started,
+    TrainInput,
+    TuneInput,
+    mapping,
+    meant,
+)
+from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
+from api.runs import Run
+from api.sdl import object_type
+from lineage import definitions, intake, promotion, requests
+from lineage import runs as domain
+from lineage.errors import InvalidInput
+
+
+@object_type
+class RunPayload:
+    """The run that was started, or that the same idempotency key started before."""
+
+    run: Run
+
+
+@object_type
+class DefineFeaturePayload:
+    """The feature that was recorded."""
+
+    feature: Feature
+
+
+@object_type
+class DefineFeatureSetPayload:
+    """The feature set that was recorded."""
+
+    feature_set: FeatureSet
+
+
+@object_type
+class RegisterModelCodePayload:
+    """The source tree that was recorded."""
+
+    model_code: ModelCode
+
+
+@object_type
+class DefineSearchSpacePayload:
+    """The search space that was recorded."""
+
+    search_space: SearchSpace
+
+
+@object_type
+class DefineMetricPayload:
+    """The metric that was recorded."""
+
+    metric: MetricDefinition
+
+
+@object_type
+class PromotePayload:
+    """The alias that moved: to which model, from which, on what evidence."""
+
+    asset: Asset
+    alias: str
+    model: Model
+    former: Model | None
+    evaluation: Evaluation | None
+    verdicts: list[parts.Verdict]
+
+
+@object_type
+class RetractPayload:
+    """The artifact with its tombstone."""
+
+    artifact: Artifact
+
+
+@object_type
+class RecordLineagePayload:
+    """How many distinct nodes and edges the call brought, placeholders not counted."""
+
+    nodes: int
+    edges: int
+
+
+class Asker(TypedDict):
+    """Who asks, and when."""
+
+    by: str
+    now: datetime
+
+
+def _started(info: Info, input: Started) -> dict[str, Any]:
+    given = input.resources
+    return {
+        "executor": input.executor or info.context.services.settings.executor,
+        "resources": meant(requests.Resources, given) if given else requests.Resources(),
+    }
+
+
+def _by(info: Info) -> Asker:
+    info.context.refresh()
+    return {"by": info.context.by, "now": info.context.now()}
+
+
+def _queued(run: domain.Run) -> RunPayload:
+    return RunPayload(run=Run.of(run))
+
+
+@object_type
+class Mutation:
+    """What clients may change."""
+
+    @strawberry.mutation
+    async def register_dataset(self, info: Info, input: RegisterDatasetInput) -> RunPayload:
+        """Read a dataset where it lies: schema, statistics, digest."""
+        asked = meant(requests.RegisterDataset, input, **_started(info, input))
+        return _queued(await requests.register_dataset(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def define_feature(self, info: Info, input: DefineFeatureInput) -> DefineFeaturePayload:
+        """Record a feature; the columns that it uses are read from its SQL."""
+        pinned = {each.name: each.version for each in input.datasets}
+        asked = meant(definitions.DefineFeature, input, datasets=pinned)
+        made = await definitions.define_feature(info.context.store, asked, **_by(info))
+        return DefineFeaturePayload(feature=cast(Feature, shown(made)))
+
+    @strawberry.mutation
+    async def define_feature_set(self, info: Info, input: DefineFeatureSetInput) -> DefineFeatureSetPayload:
+        """Record the features that a model requires, and its label."""
+        asked = meant(definitions.DefineFeatureSet, input)
+        made = await definitions.define_feature_set(info.context.store, asked, **_by(info))
+        return DefineFeatureSetPayload(feature_set=cast(FeatureSet, shown(made)))
+
+    @strawberry.mutation
+    async def create_training_set(self, info: Info, input: CreateTrainingSetInput) -> RunPayload:
+        """Write the splits of a feature set as Parquet."""
+        asked = meant(requests.CreateTrainingSet, input, split=input.split.rule(), **_started(info, input))
+        return _queued(await requests.create_training_set(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def register_model_code(self, info: Info, input: RegisterModelCodeInput) -> RegisterModelCodePayload:
+        """Keep a source tree and record it."""
+        files = [meant(definitions.SourceFile, file) for file in input.files]
+        asked = meant(definitions.RegisterModelCode, input, files=files, git=input.git and vars(input.git))
+        services = info.context.services
+        made = await definitions.register_model_code(services.store, services.files, asked, **_by(info))
+        return RegisterModelCodePayload(model_code=cast(ModelCode, shown(made)))
+
+    @strawberry.mutation
+    async def register_environment(self, info: Info, input: RegisterEnvironmentInput) -> RunPayload:
+        """Resolve packages to a lock with hashes."""
+        asked = meant(requests.RegisterEnvironment, input, **_started(info, input))
+        return _queued(await requests.register_environment(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def define_search_space(self, info: Info, input: DefineSearchSpaceInput) -> DefineSearchSpacePayload:
+        """Record the hyperparameters that may be tuned."""
+        asked = meant(definitions.DefineSearchSpace, input, parameters=mapping(input.parameters, "parameters"))
+        made = await definitions.define_search_space(info.context.store, asked, **_by(info))
+        return DefineSearchSpacePayload(search_space=cast(SearchSpace, shown(made)))
+
+    @strawberry.mutation
+    async def define_metric(self, info: Info, input: DefineMetricInput) -> DefineMetricPayload:
+        """Record a metric with the bar that a model must reach."""
+        asked = meant(definitions.DefineMetric, input)
+        made = await definitions.define_metric(info.context.store, asked, **_by(info))
+        return DefineMetricPayload(metric=cast(MetricDefinition, shown(made)))
+
+    @strawberry.mutation
+    async def tune(self, info: Info, input: TuneInput) -> RunPayload:
+        """Search for the best hyperparameters, then fit and evaluate the best."""
+        values = mapping(input.hyperparameters, "hyperparameters")
+        asked = meant(requests.Tune, input, hyperparameters=values, **_started(info, input))
+        return _queued(await requests.tune(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def train(self, info: Info, input: TrainInput) -> RunPayload:
+        """Fit a model with given hyperparameters, and evaluate it."""
+        values = mapping(input.hyperparameters, "hyperparameters")
+        asked = meant(requests.Train, input, hyperparameters=values, **_started(info, input))
+        return _queued(await requests.train(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def evaluate(self, info: Info, input: EvaluateInput) -> RunPayload:
+        """Measure a model on a split."""
+        asked = meant(requests.Evaluate, input, **_started(info, input))
+        return _queued(await requests.evaluate(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def score(self, info: Info, input: ScoreInput) -> RunPayload:
+        """Let a model predict rows in batch."""
+        chosen = {each.name: each.id for each in input.datasets}
+        asked = meant(requests.Score, input, datasets=chosen, **_started(info, input))
+        return _queued(await requests.score(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def promote(self, info: Info, input: PromoteInput) -> PromotePayload:
+        """Move an alias to a model that has reached its bars."""
+        moved = await promotion.promote(info.context.store, meant(promotion.Promote, input), **_by(info))
+        former = await info.context.loaders.artifacts.load(moved.former) if moved.former else None
+        return PromotePayload(
+            asset=Asset.of(moved.model),
+            alias=moved.alias,
+            model=cast(Model, shown(moved.model)),
+            former=cast(Model, shown(former)) if former else None,
+            evaluation=cast(Evaluation, shown(moved.evaluation)) if moved.evaluation else None,
+            verdicts=parts.verdicts(list(moved.verdicts)),
+        )
+
+    @strawberry.mutation
+    async def cancel_run(self, info: Info, input: CancelRunInput) -> RunPayload:
+        """Ask a run to stop: one that waits stops at once, one that runs at its next heartbeat."""
+        return _queued(await info.context.store.runs.cancel(input.id, now=_by(info)["now"]))
+
+    @strawberry.mutation
+    async def retract(self, info: Info, input: RetractInput) -> RetractPayload:
+        """Leave a tombstone on an artifact; it stays in the graph, and walks can show or hide it."""
+        if not input.reason.strip():
+            raise InvalidInput("say why it is retracted", field="reason")
+        now = _by(info)["now"]
+        made = await info.context.store.artifacts.retract(input.id, reason=input.reason, now=now)
+        return RetractPayload(artifact=shown(made))
+
+    @strawberry.mutation
+    async def record_lineage(self, info: Info, input: RecordLineageInput) -> RecordLineagePayload:
+        """Record what other systems know: all of it, or nothing when an item is wrong."""
+        nodes = [
+            meant(intake.NodeInput, node, properties=mapping(node.properties, "properties")) for node in input.nodes
+        ]
+        edges = [
+            intake.EdgeInput(type=e.type, source=meant(intake.Ref, e.source), target=meant(intake.Ref, e.target))
+            for e in input.edges
+        ]
+        by = input.producer or info.context.by
+        done = await intake.record_lineage(info.context.store, nodes, edges, by=by, now=_by(info)["now"])
+        return RecordLineagePayload(nodes=done.nodes, edges=done.edges)

@@ -1,0 +1,120 @@
+"""What clients may ask."""
+
+from importlib.metadata import entry_points, version
+
+import strawberry
+
+from api.artifacts import Artifact, Asset, Node, shown
+from api.context import Info
+from api.pages import PAGE, Connection, check_first, encode, moment, page
+from api.runs import Run
+from api.sdl import input_type, object_type
+from lineage import artifacts as domain
+from lineage import runs as domain_runs
+from lineage.artifacts import ArtifactKind
+from lineage.runs import RunKind, RunState
+from lineage.store import artifacts as stored
+from lineage.store import runs as stored_runs
+
+Kinds = list[ArtifactKind] | None
+
+
+@input_type
+class ArtifactFilter:
+    """Which artifacts to list; what is left out filters nothing."""
+
+    kinds: list[ArtifactKind] | None = None
+    namespace: str | None = None
+    name: str | None = None
+    tag: str | None = None
+    alias: str | None = None
+    retracted: bool = False
+
+
+@input_type
+class RunFilter:
+    """Which runs to list; what is left out filters nothing."""
+
+    kinds: list[RunKind] | None = None
+    states: list[RunState] | None = None
+
+
+@object_type
+class Status:
+    """The server and what it stands on."""
+
+    version: str
+    neo4j_version: str
+    executors: list[str]
+
+
+@object_type
+class Query:
+    """What clients may ask."""
+
+    @strawberry.field
+    async def artifact(
+        self, info: Info, kind: ArtifactKind, name: str, namespace: str = "default", version: str | None = None
+    ) -> Artifact | None:
+        """A version of a name: the one given, the one that "@alias" points to, or the newest."""
+        found = await info.context.store.artifacts.get(kind, name, namespace=namespace, version=version)
+        return shown(found) if found else None
+
+    @strawberry.field
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+        """Whatever has the id: an artifact, a run, an asset."""
+        loaders = info.context.loaders
+        if run := await loaders.runs.load(id):
+            return Run.of(run)
+        if artifact := await loaders.artifacts.load(id):
+            return shown(artifact)
+        versions = await info.context.store.artifacts.versions(id)
+        return Asset.of(versions[0]) if versions else None
+
+    @strawberry.field
+    async def artifacts(
+        self, info: Info, filter: ArtifactFilter | None = None, first: int = PAGE, after: str | None = None
+    ) -> Connection[Artifact]:
+        """Artifacts, the newest first."""
+        check_first(first)
+        wanted = stored.ArtifactFilter(**vars(filter)) if filter else stored.ArtifactFilter()
+        repository = info.context.store.artifacts
+        rows = await repository.page(wanted, first=first + 1, after=moment(after))
+        return page(rows, first, node=shown, cursor=_recorded, count=lambda: repository.count(wanted))
+
+    @strawberry.field
+    async def run(self, info: Info, id: strawberry.ID) -> Run | None:
+        """One run."""
+        run = await info.context.loaders.runs.load(id)
+        return Run.of(run) if run else None
+
+    @strawberry.field
+    async def runs(
+        self, info: Info, filter: RunFilter | None = None, first: int = PAGE, after: str | None = None
+    ) -> Connection[Run]:
+        """Runs, the newest first."""
+        check_first(first)
+        wanted = stored_runs.RunFilter(**vars(filter)) if filter else stored_runs.RunFilter()
+        repository = info.context.store.runs
+        rows = await repository.page(wanted, first=first + 1, after=moment(after))
+        return page(rows, first, node=Run.of, cursor=_created, count=lambda: repository.count(wanted))
+
+    @strawberry.field
+    def version(self) -> str:
+        """The version of the server."""
+        return version("lineage-graph")
+
+    @strawberry.field
+    async def status(self, info: Info) -> Status:
+        """The server and what it stands on."""
+        executors = sorted({entry.name for entry in entry_points(group="lineage.executors")})
+        neo4j = await info.context.store.graph.version()
+        return Status(version=version("lineage-graph"), neo4j_version=neo4j, executors=executors)
+
+
+def _recorded(artifact: domain.Artifact) -> str:
+    return encode(artifact.created_at.isoformat() if artifact.created_at else "", artifact.id)
+
+
+def _created(run: domain_runs.Run) -> str:
+    return encode(run.created_at.isoformat(), run.id)

@@ -1,0 +1,23 @@
+"""How much of what the graph holds: what operators watch."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from lineage.store.graph import Graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Census:
+    """Numbers of artifacts by kind and of runs by state."""
+
+    artifacts: dict[str, int]
+    runs: dict[str, int]
+
+    @classmethod
+    async def take(cls, graph: Graph, *, timeout: float = 5.0) -> Self:
+        """Count what *graph* holds, within *timeout* seconds; raise Unavailable when it does not answer."""
+        kinds = await graph.many("count_artifacts_by_kind", timeout=timeout)
+        states = await graph.many("count_runs_by_state", timeout=timeout)
+        return cls(
+            artifacts={row["name"]: row["total"] for row in kinds}, runs={row["name"]: row["total"] for row in states}
+        )
