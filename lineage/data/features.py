@@ -120,6 +120,7 @@ def _member(name: str, own: str, source: Source, features: Mapping[str, Artifact
     if name not in features:
         raise InvalidInput.unknown("feature", name, sorted(features), field="sql")
     feature = features[name]
+    check_defined(feature)
     if name == own:
         raise InvalidInput(f"the feature {name!r} cannot be made of itself; give the new one another name", field="sql")
     theirs, ours = feature.body["source"], source.text
@@ -204,6 +205,8 @@ def feature_set(
             f"the label {label.name!r} is among the features; it would tell its own answer", field="label"
         )
     members = [*features, *([label] if label else [])]
+    for member in members:
+        check_defined(member)
     _check_entities(members)
     _check_versions(members)
     _check_columns(members)
@@ -217,6 +220,12 @@ def feature_set(
     labels: dict[str, Any] = {"namespace": namespace, "description": description, "tags": tuple(tags)}
     artifact = Artifact.defined(ArtifactKind.FEATURE_SET, name, body, **labels)
     return artifact, [Edge(type=DERIVED, source=artifact.id, target=member.id) for member in members]
+
+
+def check_defined(feature: Artifact) -> None:
+    """Raise InvalidInput when the graph has heard of a feature but does not know its SQL."""
+    if not {"expression", "source", "keys", "datasets", "type", "window"} <= set(feature.body):
+        raise InvalidInput(f"the feature {feature.name!r} is only known by name; define it", field="features")
 
 
 def _check_entities(members: Sequence[Artifact]) -> None:

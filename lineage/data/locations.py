@@ -173,6 +173,8 @@ def digest_of_listing(files: Sequence[dict[str, Any]]) -> str:
 @contextmanager
 def opened(dataset: Artifact) -> Iterator[list[Path]]:
     """The files of a registered dataset, verified before they are read and unchanged when the block ends."""
+    if not dataset.body.get("files"):
+        raise InvalidInput(f"the dataset {dataset.name!r} is only known by name; register it", field="dataset")
     scheme, path = _split(dataset.body["uri"])
     if scheme not in {"", "file"}:
         with located(dataset.body["uri"]) as location:

@@ -78,7 +78,16 @@ class SplitRule:
             raise InvalidInput("name the column that the split goes by", field="split.column")
         if "test_from" not in texts and "validate_from" not in texts:
             raise InvalidInput("say from when on rows are for validating or testing", field="split.test_from")
-        return cls(by=By.TIME, validate=0, test=0, **texts)
+        validate_from, test_from, until = (texts.get(name) for name in ("validate_from", "test_from", "until"))
+        return cls(
+            by=By.TIME,
+            validate=0,
+            test=0,
+            column=texts["column"],
+            validate_from=validate_from,
+            test_from=test_from,
+            until=until,
+        )
 
     @property
     def splits(self) -> list[str]:

@@ -26,7 +26,9 @@ class Table:
 
     @classmethod
     def of(cls, alias: str, dataset: Artifact) -> "Table":
-        """The dataset under an alias."""
+        """The dataset under an alias; raise InvalidInput when the graph has only heard of it."""
+        if not dataset.body.get("columns"):
+            raise InvalidInput(f"the dataset {dataset.name!r} is only known by name; register it", field="source")
         columns = {str(each["name"]).casefold(): each for each in dataset.body["columns"]}
         return cls(alias=alias, dataset=dataset, columns=columns)
 

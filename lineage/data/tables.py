@@ -1,11 +1,13 @@
 """The one home of DuckDB: connections that read the files they are given, and nothing else."""
 
+import errno
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any, TypeVar
 
 import anyio
@@ -18,6 +20,8 @@ Connection = duckdb.DuckDBPyConnection
 
 MEMORY = "1GB"
 THREADS = 2
+STOP_SECONDS = 0.05  # between one interrupt and the next; one that falls between two queries is lost
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 MESSAGE_LIMIT = 600  # characters of a message of DuckDB's that we pass on
 
 #: A number that DuckDB could not sum up; statistics do without it.
@@ -28,7 +32,8 @@ class Work:
     """Blocking work under way, and the connections that it has open, so that it can be stopped."""
 
     def __init__(self) -> None:
-        self.is_stopped = False
+        self.is_started = self.is_stopped = False
+        self._ended = Event()
         self._open: list[Connection] = []
 
     @contextmanager
@@ -40,11 +45,24 @@ class Work:
         finally:
             self._open.remove(connection)
 
+    def run(self, function: Callable[[], T]) -> T:
+        """Do the work, in its thread."""
+        self.is_started = True
+        try:
+            self.check()
+            return function()
+        except OSError as error:
+            if error.errno in FULL:
+                raise Unavailable(f"the disk is full: {error}") from error
+            raise
+        finally:
+            self._ended.set()
+
     def stop(self) -> None:
-        """Ask the work to end soon."""
-        self.is_stopped = True
-        for connection in self._open[:]:
-            connection.interrupt()
+        """End the work that has begun, and return when its thread has."""
+        while self.is_started and not self._ended.wait(STOP_SECONDS):
+            for connection in self._open[:]:
+                connection.interrupt()
 
     def check(self) -> None:
         """Raise Stopped when the work should end."""
@@ -71,32 +89,15 @@ async def in_thread(function: Callable[[], T]) -> T:
     """Do blocking work in a thread; when the caller is cancelled, queries are interrupted and the thread ends first."""
     work = Work()
     token = _work.set(work)
-    done: list[T] = []
-    failed: list[LineageError | OSError] = []
-
-    async def run() -> None:
-        try:
-            done.append(await anyio.to_thread.run_sync(function))
-        except (LineageError, OSError) as error:  # carried over, lest the group wraps it
-            failed.append(error)
-        tasks.cancel_scope.cancel()
-
-    async def watch() -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            work.stop()
-
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch)
-            tasks.start_soon(run)
+        return await anyio.to_thread.run_sync(work.run, function, abandon_on_cancel=True)
+    except anyio.get_cancelled_exc_class():
+        work.is_stopped = True
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(work.stop)
+        raise
     finally:
         _work.reset(token)
-    await anyio.lowlevel.checkpoint_if_cancelled()
-    if failed:
-        raise failed[0]
-    return done[0]
 
 
 @contextmanager
