@@ -4,8 +4,11 @@ import argparse
 import asyncio
 import dataclasses
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -43,6 +46,20 @@ def address(settings: Settings, bound: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
 
 
+class Server(uvicorn.Server):
+    """Uvicorn that stops on a signal and leaves the rest to us: its own would end the process before the graph is."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; the address stands in the data directory for as long."""
     check_listening(settings)
@@ -59,10 +76,10 @@ async def serve(settings: Settings) -> None:
                 server_header=False,
                 lifespan="off",
             )
-            await _run(settings, uvicorn.Server(config), bound)
+            await _run(settings, Server(config), bound)
 
 
-async def _run(settings: Settings, web: uvicorn.Server, bound: socket.socket) -> None:
+async def _run(settings: Settings, web: Server, bound: socket.socket) -> None:
     task = asyncio.create_task(web.serve(sockets=[bound]))
     while not web.started and not task.done():  # noqa: ASYNC110  # uvicorn tells it in no other way
         await asyncio.sleep(0.01)
