@@ -11,14 +11,14 @@ HASH_DIGITS = 13  # hex digits of a digest that make a fraction; a DOUBLE holds 
 
 
 def assign(connection: Connection, plan: Plan, rule: SplitRule, extra_type: str | None) -> dict[str, int]:
-    """Make the table `split` of the frame's rows with a column `split`; tell how many rows were dropped, and why."""
+    """Make the table `made.split` of the rows with a column `split`; tell how many were dropped, and why."""
     if rule.by is By.TIME:
         return _by_time(connection, rule, str(extra_type))
     if rule.by is By.HASH:
         fraction = _fraction(plan, rule)
         chosen = f"CASE WHEN {fraction} < {rule.test!r} THEN 'test' "
         chosen += f"WHEN {fraction} < {rule.test + rule.validate!r} THEN 'validate' ELSE 'train' END"
-        connection.execute(f"CREATE TABLE split AS SELECT *, {chosen} AS split FROM frame")
+        connection.execute(f"CREATE TABLE made.split AS SELECT *, {chosen} AS split FROM made.frame")
     else:
         _by_ratio(connection, plan, rule)
     return {}
@@ -43,17 +43,17 @@ def _fraction(plan: Plan, rule: SplitRule) -> str:
 
 def _by_ratio(connection: Connection, plan: Plan, rule: SplitRule) -> None:
     connection.execute(
-        f"CREATE TABLE keys AS SELECT key, row_number() OVER (ORDER BY hash, key) AS position FROM "
-        f"(SELECT DISTINCT {key_text(plan)} AS key, {_hash(plan, rule)} AS hash FROM frame)"
+        f"CREATE TABLE made.keys AS SELECT key, row_number() OVER (ORDER BY hash, key) AS position FROM "
+        f"(SELECT DISTINCT {key_text(plan)} AS key, {_hash(plan, rule)} AS hash FROM made.frame)"
     )
-    count = int(tables.row(connection, "SELECT count(*) FROM keys")[0])
+    count = int(tables.row(connection, "SELECT count(*) FROM made.keys")[0])
     test, validate = round(count * rule.test), round(count * rule.validate)
     chosen = f"CASE WHEN position <= {test} THEN 'test' WHEN position <= {test + validate} THEN 'validate' "
     connection.execute(
-        f"CREATE TABLE split AS SELECT frame.*, {chosen} ELSE 'train' END AS split "
-        f"FROM frame JOIN keys ON keys.key = {key_text(plan)}"
+        f"CREATE TABLE made.split AS SELECT frame.*, {chosen} ELSE 'train' END AS split "
+        f"FROM made.frame JOIN made.keys ON keys.key = {key_text(plan)}"
     )
-    connection.execute("DROP TABLE keys")
+    connection.execute("DROP TABLE made.keys")
 
 
 def _by_time(connection: Connection, rule: SplitRule, type_: str) -> dict[str, int]:
@@ -66,11 +66,11 @@ def _by_time(connection: Connection, rule: SplitRule, type_: str) -> dict[str, i
         if not tables.row(connection, f"SELECT {' AND '.join(ordered) or 'true'}")[0]:
             raise InvalidInput("validate_from, test_from and until must be in this order", field="split")
     after = f"extra >= {bounds['until']}" if "until" in bounds else "false"
-    counted = f"SELECT count(*) FILTER (WHERE extra IS NULL), count(*) FILTER (WHERE {after}) FROM frame"
+    counted = f"SELECT count(*) FILTER (WHERE extra IS NULL), count(*) FILTER (WHERE {after}) FROM made.frame"
     null, late = tables.row(connection, counted)
     tests = " ".join(f"WHEN extra >= {bounds[name]} THEN '{name}'" for name in ("test", "validate") if name in bounds)
     connection.execute(
-        f"CREATE TABLE split AS SELECT *, CASE {tests} ELSE 'train' END AS split FROM frame "
+        f"CREATE TABLE made.split AS SELECT *, CASE {tests} ELSE 'train' END AS split FROM made.frame "
         f"WHERE extra IS NOT NULL AND NOT coalesce({after}, false)"
     )
     return {"time_null": int(null), "after_until": int(late)}
@@ -78,6 +78,8 @@ def _by_time(connection: Connection, rule: SplitRule, type_: str) -> dict[str, i
 
 def overlap(connection: Connection, plan: Plan) -> dict[str, int]:
     """How many keys stand in more than one split, and on how many rows: the proof, or what is to be known."""
-    shared = f"SELECT {key_text(plan)} AS key, count(*) AS n FROM split GROUP BY key HAVING count(DISTINCT split) > 1"
+    shared = (
+        f"SELECT {key_text(plan)} AS key, count(*) AS n FROM made.split GROUP BY key HAVING count(DISTINCT split) > 1"
+    )
     keys, rows = tables.row(connection, f"SELECT count(*), coalesce(sum(n), 0)::BIGINT FROM ({shared})")
     return {"rows_shared": int(rows), "keys_shared": int(keys)}

@@ -57,7 +57,7 @@ def _profile(
     with locations.located(uri) as location, locations.unchanged(location.files, name):
         format = _format(format, location.files)
         tell(0.0, "digest")
-        listing = locations.listing(location, lambda done, total: tell(0.4 * done / max(total, 1), "digest"))
+        listing = locations.listing(location, lambda done, total: tell(0.4 * (done / max(total, 1)), "digest"))
         tell(0.4, "schema")
         reading, row_count, found = _read(location.files, format, null_values, tell)
     sizes = {"row_count": row_count, "byte_count": sum(each["bytes"] for each in listing)}

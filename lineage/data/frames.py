@@ -140,15 +140,15 @@ def _known(features: Mapping[str, Artifact], id: str) -> Artifact:
     return features[id]
 
 
-def lacking(feature: Artifact, datasets: Mapping[str, Artifact]) -> list[str]:
-    """What a feature needs and *datasets* lack: names of datasets, and of columns as `dataset.column`."""
+def lacking(feature: Artifact, datasets: Mapping[str, Artifact]) -> list[tuple[str, str | None]]:
+    """What a feature needs and *datasets* lack: datasets by name, and columns of those that are there."""
     names = {(table.alias or table.name).casefold(): table.name for table, _ in sources.members(feature.body["source"])}
-    missing = [name for name in dict.fromkeys(names.values()) if name not in datasets]
-    for alias, column in _columns_of(feature):
+    missing: list[tuple[str, str | None]] = [(name, None) for name in sorted(set(names.values()) - set(datasets))]
+    for alias, column in sorted(set(_columns_of(feature))):
         name = names[alias]
         if name in datasets and column.casefold() not in sources.Table.of(alias, datasets[name]).columns:
-            missing.append(f"{name}.{column}")
-    return sorted(set(missing))
+            missing.append((name, column))
+    return missing
 
 
 def _columns_of(feature: Artifact) -> Iterator[tuple[str, str]]:
@@ -161,13 +161,14 @@ def _columns_of(feature: Artifact) -> Iterator[tuple[str, str]]:
 
 
 def _check_schema(feature: Artifact, datasets: Mapping[str, Artifact]) -> None:
-    missing = lacking(feature, datasets)
-    if not missing:
-        return
-    for name in missing:
-        dataset = datasets.get(name.partition(".")[0])
-        where = f" (version {dataset.version})" if dataset is not None else ""
-        raise InvalidInput(f"the feature {feature.name!r} needs {name!r}, which is not there{where}", field="datasets")
+    for name, column in lacking(feature, datasets):
+        if column is None:
+            raise InvalidInput(f"the feature {feature.name!r} needs the dataset {name!r}; give it", field="datasets")
+        version = datasets[name].version
+        raise InvalidInput(
+            f"the feature {feature.name!r} needs the column {column!r}, which version {version} of {name!r} lacks",
+            field="datasets",
+        )
 
 
 def condition(plan: Plan, sql: str, *, field: str) -> tuple[str, str]:
@@ -189,6 +190,7 @@ def opened(plan: Plan, *, writes: Path) -> Iterator[Connection]:
         threads = tables.THREADS if plan.windows <= {Window.NONE.value} else 1
         reads = [path for each in files.values() for path in each]
         with tables.connect(reads=reads, writes=writes, field="features", threads=threads) as connection:
+            connection.execute("CREATE SCHEMA made")  # apart from the datasets, which may have any name
             for name, dataset in plan.datasets.items():
                 scan = scans.scan(files[name], dataset.body)
                 connection.execute(f"CREATE VIEW {quote(name)} AS SELECT * FROM {scan}")
@@ -196,7 +198,7 @@ def opened(plan: Plan, *, writes: Path) -> Iterator[Connection]:
 
 
 def build(connection: Connection, plan: Plan, *, where: str | None = None, extra: str | None = None) -> int:
-    """Make the table `frame` of the plan's slots, for rows that meet *where*; *extra* is kept in the column `extra`.
+    """Make the table `made.frame` of the plan's slots, for rows that meet *where*; *extra* is kept as `extra`.
 
     Features are computed before rows are filtered, so that a value never depends on the filter. A key that is NULL
     finds nothing in the other parts. Tell the number of rows.
@@ -204,14 +206,14 @@ def build(connection: Connection, plan: Plan, *, where: str | None = None, extra
     for number, part in enumerate(plan.parts):
         _make_part(connection, plan, number, part, where=where if number == 0 else None, extra=extra)
     _join_parts(connection, plan, with_extra=extra is not None)
-    duplicates = _duplicates(connection, plan, "frame") if Window.ORDERED.value in plan.windows else 0
+    duplicates = _duplicates(connection, plan, "made.frame") if Window.ORDERED.value in plan.windows else 0
     if duplicates:
         raise InvalidInput(
             f"{duplicates} keys stand on several rows, so that lag(), row_number() and the like are chance; "
-            f"extend the entity: {_examples(connection, plan, 'frame')}",
+            f"extend the entity: {_examples(connection, plan, 'made.frame')}",
             field="entity",
         )
-    return int(tables.row(connection, "SELECT count(*) FROM frame")[0])
+    return int(tables.row(connection, "SELECT count(*) FROM made.frame")[0])
 
 
 def keys_in(connection: Connection, plan: Plan, table: str) -> dict[str, int]:
@@ -235,11 +237,11 @@ def _make_part(
     # A feature may have come into the graph from outside, so its SQL is judged again before it runs.
     for node in functions.tree(connection, inner)["select_list"]:
         functions.check(connection, node, field="features")
-    connection.execute(f"CREATE TABLE part{number} AS SELECT * EXCLUDE (keep) FROM ({inner}) WHERE keep")
-    if number > 0 and _duplicates(connection, plan, f"part{number}"):
+    connection.execute(f"CREATE TABLE made.part{number} AS SELECT * EXCLUDE (keep) FROM ({inner}) WHERE keep")
+    if number > 0 and _duplicates(connection, plan, f"made.part{number}"):
         raise InvalidInput(
             f"the entity ({', '.join(plan.feature_set.body['entity'])}) is not unique in {part.source}, "
-            f"so that joining it would multiply rows: {_examples(connection, plan, f'part{number}')}",
+            f"so that joining it would multiply rows: {_examples(connection, plan, f'made.part{number}')}",
             field="entity",
         )
 
@@ -251,11 +253,11 @@ def _join_parts(connection: Connection, plan: Plan, *, with_extra: bool) -> None
     joins = ""
     for number in range(1, len(plan.parts)):
         same = " AND ".join(f"part0.{key} = part{number}.{key}" for key in keys)
-        joins += f" LEFT JOIN part{number} ON {same}"
+        joins += f" LEFT JOIN made.part{number} ON {same}"
     extra = ", part0.extra" if with_extra else ""
-    connection.execute(f"CREATE TABLE frame AS SELECT {columns}{extra} FROM part0{joins}")
+    connection.execute(f"CREATE TABLE made.frame AS SELECT {columns}{extra} FROM made.part0{joins}")
     for number in range(len(plan.parts)):
-        connection.execute(f"DROP TABLE part{number}")
+        connection.execute(f"DROP TABLE made.part{number}")
 
 
 def _key_slots(plan: Plan) -> list[str]:

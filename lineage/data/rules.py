@@ -47,7 +47,7 @@ class SplitRule:
         """Read a rule; raise InvalidInput naming the part that is wrong."""
         named = str(rule.get("by", "")).upper()
         if named not in set(By):
-            raise InvalidInput.unknown("way to split", named, list(By), field="split.by")
+            raise InvalidInput.unknown("way to split", named, [each.value for each in By], field="split.by")
         by = By(named)
         given = {name: value for name, value in rule.items() if value is not None and name != "by"}
         for name in given:

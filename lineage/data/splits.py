@@ -126,16 +126,16 @@ def _drop_unlabelled(connection: Connection, plan: Plan) -> dict[str, int]:
     """Drop the rows that have no label; a label that is no finite number is none."""
     assert plan.label is not None
     missing = "y IS NULL" + (" OR NOT isfinite(y)" if plan.label.type in FLOATS else "")
-    count = int(tables.row(connection, f"SELECT count(*) FROM frame WHERE {missing}")[0])
+    count = int(tables.row(connection, f"SELECT count(*) FROM made.frame WHERE {missing}")[0])
     if count:
-        connection.execute(f"DELETE FROM frame WHERE {missing}")
+        connection.execute(f"DELETE FROM made.frame WHERE {missing}")
     return {"label_null": count}
 
 
 def _check(connection: Connection, plan: Plan, rule: SplitRule) -> dict[str, dict[str, int]]:
     """The number of rows for each value of the label in each split; raise InvalidInput when one cannot be used."""
     assert plan.label is not None
-    counts = dict(connection.execute("SELECT split, count(*) FROM split GROUP BY split").fetchall())
+    counts = dict(connection.execute("SELECT split, count(*) FROM made.split GROUP BY split").fetchall())
     for split in rule.splits:
         if not counts.get(split):
             sizes = ", ".join(f"{name} {counts.get(name, 0)}" for name in rule.splits)
@@ -143,7 +143,7 @@ def _check(connection: Connection, plan: Plan, rule: SplitRule) -> dict[str, dic
     name, type_ = plan.label.feature.name, plan.label.type
     if is_nested(type_):
         raise InvalidInput(f"the label {name!r} of type {type_} cannot be learned", field="featureSet")
-    values = connection.execute("SELECT DISTINCT y::VARCHAR FROM split WHERE split = 'train' LIMIT 2").fetchall()
+    values = connection.execute("SELECT DISTINCT y::VARCHAR FROM made.split WHERE split = 'train' LIMIT 2").fetchall()
     if len(values) < 2:
         raise InvalidInput(
             f"the label {name!r} has one value in train, {values[0][0]!r}; there is nothing to tell apart",
@@ -153,9 +153,9 @@ def _check(connection: Connection, plan: Plan, rule: SplitRule) -> dict[str, dic
 
 
 def _label_counts(connection: Connection, rule: SplitRule) -> dict[str, dict[str, int]]:
-    if int(tables.row(connection, "SELECT count(DISTINCT y) FROM split")[0]) > VALUES_LIMIT:
+    if int(tables.row(connection, "SELECT count(DISTINCT y) FROM made.split")[0]) > VALUES_LIMIT:
         return {}
-    rows = connection.execute("SELECT split, y::VARCHAR, count(*) FROM split GROUP BY ALL ORDER BY ALL").fetchall()
+    rows = connection.execute("SELECT split, y::VARCHAR, count(*) FROM made.split GROUP BY ALL ORDER BY ALL").fetchall()
     return {name: {str(value): int(n) for split, value, n in rows if split == name} for name in rule.splits}
 
 
@@ -172,12 +172,14 @@ def _body(connection: Connection, plan: Plan, rule: SplitRule, where: str | None
         "label": plan.label.feature.name,
         "entity": [key["name"] for key in plan.entity],
         "overlap": assignment.overlap(connection, plan),
-        **frames.keys_in(connection, plan, "split"),
+        **frames.keys_in(connection, plan, "made.split"),
     }
 
 
 def _write(connection: Connection, plan: Plan, split: str, folder: Path) -> dict[str, Any]:
-    return frames.write(connection, plan, f"(SELECT * FROM split WHERE split = '{split}')", folder / f"{split}.parquet")
+    return frames.write(
+        connection, plan, f"(SELECT * FROM made.split WHERE split = '{split}')", folder / f"{split}.parquet"
+    )
 
 
 @contextmanager
@@ -233,7 +235,7 @@ def _select(
         if frames.build(connection, plan, where=kept) == 0:
             raise InvalidInput("there are no rows" + (" that meet the condition" if where else ""), field="where")
         tell(0.7, "write")
-        written = frames.write(connection, plan, "frame", folder / target.name)
+        written = frames.write(connection, plan, "made.frame", folder / target.name)
         publish(folder, target.parent, [target.name])
     tell(1.0, "done")
     return Selected(

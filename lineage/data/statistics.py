@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -32,14 +33,17 @@ def describe(
     Counts of distinct values and quartiles are estimates; infinities and NaN count as values but not in numbers.
     """
     try:
-        found = _measure(connection, relation, columns, with_spread=True)
-    except tables.OutOfRange:  # the squares of the values are beyond all floating point numbers
-        found = _measure(connection, relation, columns, with_spread=False)
-    return found
+        return _measure(connection, relation, columns)
+    except tables.OutOfRange:  # squares of some values are beyond all floating point numbers
+        rows, found = _measure(connection, relation, columns, with_spread=False)
+        for column, known in zip(columns, found, strict=True):
+            with suppress(tables.OutOfRange):
+                known.update(_measure(connection, relation, [column])[1][0])
+        return rows, found
 
 
 def _measure(
-    connection: Connection, relation: str, columns: Sequence[Mapping[str, str]], *, with_spread: bool
+    connection: Connection, relation: str, columns: Sequence[Mapping[str, str]], *, with_spread: bool = True
 ) -> tuple[int, list[dict[str, Any]]]:
     asked = [_aggregates(each, with_spread=with_spread) for each in columns]
     sql = ", ".join(["count(*)", *(text for each in asked for text in each.values())])
