@@ -13,6 +13,7 @@ LineageError
 │   └── EmbeddedFailure                     the embedded Neo4j cannot be had; says what to do
 └── RunError
     ├── LeaseLost           STALE_GENERATION
+    │   └── AttemptOver                     the same, for what the work of an attempt that was given up says
     └── ExecutionFailed     FAILED          what was run ended badly; carries the last lines of its log
 """
 
@@ -106,6 +107,14 @@ class LeaseLost(RunError):
     def __init__(self, run_id: str, held: int) -> None:
         super().__init__(f"run {run_id}: generation {held} of its lease is over; this result is discarded")
         self.run_id, self.held = run_id, held
+
+
+class AttemptOver(LeaseLost):
+    """The attempt, or the slot, that speaks was given up; what it says is discarded and it should stop."""
+
+    def __init__(self, run_id: str, attempt: int) -> None:
+        RunError.__init__(self, f"run {run_id}: attempt {attempt} was given up; what it says is discarded")
+        self.run_id, self.held = run_id, attempt
 
 
 class ExecutionFailed(RunError):

@@ -15,15 +15,15 @@ RETURN s {.*} AS study
 MATCH (r:Run {id: $run_id})
 MERGE (q:Sequence {name: 'study'}) ON CREATE SET q.value = 0
 SET q._lock = true
-WITH r, q
+WITH r, q, coalesce($now, r.started_at, r.created_at) AS now
 OPTIONAL MATCH (known:Study {run_id: $run_id})
 FOREACH (_ IN CASE WHEN known IS NULL THEN [1] ELSE [] END |
   SET q.value = q.value + 1
   CREATE (s:Study {
-    study_id: q.value, run_id: $run_id, name: $run_id, created_at: $now, revision: 0, trial_count: 0, taken: 0
+    study_id: q.value, run_id: $run_id, name: $run_id, created_at: now, revision: 0, trial_count: 0, taken: 0
   })
   SET s += $config
-  CREATE (s)-[:OF_RUN {recorded_at: $now}]->(r)
+  CREATE (s)-[:OF_RUN {recorded_at: now}]->(r)
 )
 WITH r
 MATCH (s:Study {run_id: $run_id})

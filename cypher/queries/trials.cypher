@@ -121,12 +121,14 @@ MATCH (s:Study {run_id: $run_id})
 SET s._lock = true
 WITH s
 MATCH (t:Trial {study_id: s.study_id, number: $number})
-WITH s, t, t.state = 'RUNNING' AND t.attempt = $attempt AND size(t.param_keys) = 0 AS drawn
+WITH s, t, t.state = 'RUNNING' AND t.attempt = $attempt AND size(t.param_keys) = 0 AS drawn,
+     [i IN range(0, size(s.system_keys) - 1) WHERE NOT s.system_keys[i] IN $study_system.keys | i] AS kept
+WITH s, t, drawn, [i IN kept | s.system_keys[i]] AS system_keys, [i IN kept | s.system_values[i]] AS system_values
 FOREACH (_ IN CASE WHEN drawn THEN [1] ELSE [] END |
   SET s.revision = s.revision + 1, t.revision = s.revision,
       t.param_keys = $params.keys, t.param_values = $params.values, t.param_types = $params.types,
       t.system_keys = $system.keys, t.system_values = $system.values,
-      s.system_keys = $study_system.keys, s.system_values = $study_system.values
+      s.system_keys = system_keys + $study_system.keys, s.system_values = system_values + $study_system.values
 )
 RETURN drawn, t {.*} AS trial
 

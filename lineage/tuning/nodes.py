@@ -20,6 +20,10 @@ SPAN = 1 << 20
 #: What a trial's node knows beyond Optuna; shown to Optuna's tools as user attributes.
 SHOWN = ("slot", "attempt", "retry_of", "reason", "error")
 
+#: Changes of a trial that change nothing; what a write names takes their place.
+EMPTY: Mapping[str, list[Any]] = {"keys": [], "values": []}
+NOTHING: Mapping[str, Any] = {"params": {**EMPTY, "types": []}, "user": EMPTY, "system": EMPTY, "steps": EMPTY}
+
 distribution_from = lru_cache(maxsize=4096)(json_to_distribution)
 
 

@@ -26,8 +26,6 @@ from lineage.tuning import nodes
 from lineage.tuning.bridge import Address, Bridge
 from lineage.tuning.known import KnownStudy
 
-EMPTY: Mapping[str, list[Any]] = {"keys": [], "values": []}
-NOTHING: Mapping[str, Any] = {"params": {**EMPTY, "types": []}, "user": EMPTY, "system": EMPTY, "steps": EMPTY}
 UNNAMED = "no-name-"  # what Optuna's own storages put before a name that they make up
 
 
@@ -260,12 +258,12 @@ class GraphStorage(BaseStorage):
     # Writing
 
     def _put_study(self, study_id: int, **changes: Any) -> None:
-        changes = {"user": EMPTY, "system": EMPTY, **changes}
+        changes = {"user": nodes.EMPTY, "system": nodes.EMPTY, **changes}
         if self._bridge.one("put_study_attributes", study_id=study_id, **changes) is None:
             raise _no_study(study_id)
 
     def _write(self, trial_id: int, **changes: Any) -> None:
-        row = self._bridge.one("write_trial", trial_id=trial_id, **{**NOTHING, **changes})
+        row = self._bridge.one("write_trial", trial_id=trial_id, **{**nodes.NOTHING, **changes})
         if row is None:
             raise _no_trial(trial_id)
         if self._keep(row["trial"]).state.is_finished():
