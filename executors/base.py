@@ -15,7 +15,7 @@ Log = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the work may use; None means no limit. Memory and processes count for all slots together."""
+    """What the work may use; None means no limit. Memory and processes (threads too) count for all slots together."""
 
     memory_bytes: int | None = None
     processes: int | None = None

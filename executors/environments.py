@@ -1,0 +1,215 @@
+"""Python environments: packages resolved to a lock with hashes, and virtual environments built from one, by uv."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sysconfig
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio.to_thread import run_sync
+from filelock import FileLock, Timeout
+
+from executors.base import Log
+from executors.uv import failure, find_python, run_uv
+from lineage.errors import ExecutionFailed, InvalidInput
+from lineage.settings import Settings
+
+MARKER = "lineage.json"
+LOCK_POLL_SECONDS = 0.2
+#: A name, extras, versions, a marker: no address, no path, no option of the installer.
+REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w.,\s-]*\])?\s*(\(?[<>=!~][^;@/\\\n]*\)?)?\s*(;[^\n]*)?")
+LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
+HEX = re.compile(r"[0-9a-f]{12,64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """Packages with exact versions and the hashes of their files; the same for the same input and index."""
+
+    text: str
+    #: (name, version), sorted.
+    locked: Sequence[tuple[str, str]]
+    #: "linux-x86_64"; what it was resolved for.
+    platform: str
+    #: "3.11"
+    version: str
+
+
+def platform() -> str:
+    """The platform of this machine, as locks name it."""
+    return sysconfig.get_platform()
+
+
+async def resolve(packages: Sequence[str], *, version: str | None, settings: Settings, log: Log) -> Lock:
+    """Resolve *packages*, with versions or without, for the Python *version* (this one's by default).
+
+    Raises:
+        InvalidInput: a package is not written as a name with versions, or there is no such Python here.
+        ExecutionFailed: RESOLUTION with the resolver's own words, or UNAVAILABLE when the index does not answer.
+    """
+    wanted = [_checked(each) for each in packages]
+    python, version = await find_python(version, settings)
+    arguments = ["pip", "compile", "-", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+    arguments += ["--no-emit-index-url", "--no-emit-find-links", "--python", str(python), "--python-version", version]
+    async with _scratch(settings) as folder:
+        given = "".join(f"{each}\n" for each in sorted(wanted)).encode()
+        code, text, said = await run_uv(arguments, settings=settings, cwd=folder, given=given, log=log)
+    if code:
+        raise failure(said, reason="RESOLUTION")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "--"))]
+    text = "".join(f"{line}\n" for line in lines)
+    locked = sorted((name, found) for name, found in LOCKED.findall(text))
+    return Lock(text=text, locked=locked, platform=platform(), version=version)
+
+
+def _checked(package: str) -> str:
+    text = package.strip()
+    if not REQUIREMENT.fullmatch(text):
+        message = f"{package!r} is no package: write a name with versions, as in 'scikit-learn>=1.5'"
+        raise InvalidInput(message, field="packages")
+    return text
+
+
+async def build(
+    digest: str,
+    lock: str,
+    *,
+    settings: Settings,
+    log: Log,
+    version: str | None = None,
+    platform: str | None = None,
+) -> Path:
+    """Build the virtual environment of a *lock* once for its *digest*, however many ask, and return its interpreter.
+
+    Raises:
+        ExecutionFailed: ENVIRONMENT when it cannot be built here, UNAVAILABLE when the index does not answer.
+    """
+    if not HEX.fullmatch(digest):
+        raise InvalidInput(f"{digest!r} is not the digest of an environment", field="digest")
+    here = sysconfig.get_platform()
+    if platform not in (None, here):
+        raise ExecutionFailed(f"it was locked for {platform}, and this machine is {here}", reason="ENVIRONMENT")
+    home = settings.home / "environments"
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / digest
+    if await run_sync(_is_whole, target, lock):
+        return _interpreter(target)
+    async with _alone(home / f"{digest}.lock"):
+        if not await run_sync(_is_whole, target, lock):
+            await _build(target, lock, version=version, settings=settings, log=log)
+    return _interpreter(target)
+
+
+async def _build(target: Path, lock: str, *, version: str | None, settings: Settings, log: Log) -> None:
+    await run_sync(_clear, target)
+    python, _ = await find_python(version, settings)
+    fresh = target.with_name(f"{target.name}.tmp-{os.urandom(4).hex()}")
+    try:
+        async with _scratch(settings) as folder:
+            listing = folder / "requirements.txt"
+            listing.write_text(lock)
+            inside = _interpreter(fresh)
+            for arguments in (
+                ["venv", "--relocatable", "--no-project", "--python", str(python), str(fresh)],
+                [
+                    "pip",
+                    "sync",
+                    "--require-hashes",
+                    "--allow-empty-requirements",
+                    "--python",
+                    str(inside),
+                    str(listing),
+                ],
+            ):
+                code, _, said = await run_uv(arguments, settings=settings, cwd=folder, log=log)
+                if code:
+                    raise failure(said, reason="ENVIRONMENT")
+        await run_sync(_seal, fresh, lock)
+        os.rename(fresh, target)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_sync(_remove, fresh)
+
+
+def _interpreter(root: Path) -> Path:
+    return root / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _clear(target: Path) -> None:
+    """Remove what a killed build has left, and an environment that is damaged."""
+    for old in target.parent.glob(f"{target.name}.tmp-*"):
+        _remove(old)
+    if target.exists():
+        damaged = target.with_name(f"{target.name}.tmp-{os.urandom(4).hex()}")
+        os.rename(target, damaged)
+        _remove(damaged)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _seal(root: Path, lock: str) -> None:
+    marker = {"lock": _digest(lock), "installed": _installed(root)}
+    (root / MARKER).write_text(json.dumps(marker, indent=1, sort_keys=True))
+
+
+def _is_whole(root: Path, lock: str) -> bool:
+    """Whether it was built to the end from this very lock, and still has its interpreter and its packages."""
+    try:
+        marker = json.loads((root / MARKER).read_text())
+        return bool(
+            marker["lock"] == _digest(lock)
+            and os.access(_interpreter(root), os.X_OK)
+            and marker["installed"] == _installed(root)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _installed(root: Path) -> list[str]:
+    """The packages with a record of their files, and how many of these top-level folders there are."""
+    folders = sorted(root.glob("lib/python*/site-packages/*.dist-info/RECORD"))
+    return [f"{folder.parent.name} {_present(folder)}" for folder in folders]
+
+
+def _present(record: Path) -> int:
+    """How many of a package's top-level names exist."""
+    site = record.parent.parent
+    names = {line.partition(",")[0].partition("/")[0].strip('"') for line in record.read_text().splitlines()}
+    return sum((site / name).exists() for name in names if name not in ("..", "", "__pycache__"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@asynccontextmanager
+async def _scratch(settings: Settings) -> AsyncIterator[Path]:
+    """An empty folder, so that no project's configuration that lies about has a say."""
+    base = settings.home / "environments"
+    base.mkdir(parents=True, exist_ok=True)
+    async with anyio.TemporaryDirectory(prefix=".scratch-", dir=str(base)) as folder:
+        yield Path(folder)
+
+
+@asynccontextmanager
+async def _alone(path: Path) -> AsyncIterator[None]:
+    """Hold a lock between processes; the kernel frees that of a dead one."""
+    lock = FileLock(path, thread_local=False)
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            break
+        except Timeout:
+            await anyio.sleep(LOCK_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,1 @@
+"""What the shepherd is made of, of the standard library alone: processes, and the log that it keeps of them."""

@@ -1,0 +1,1 @@
+"""What runs inside an environment beside trial.py: the standard library alone until a mode needs more."""
