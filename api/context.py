@@ -47,9 +47,6 @@ class Loaders:
         async def dependents(ids: list[str]) -> Mapping[str, list[Row]]:
             return _grouped(await store.artifacts.dependents(ids), "target")
 
-        async def counts(ids: list[str]) -> Mapping[str, dict[str, int]]:
-            return {id: await studies.counts(id) for id in ids}
-
         def loader(fetch: Callable[[list[str]], Awaitable[Mapping[str, V]]], missing: V) -> DataLoader[str, V]:
             async def load(ids: list[str]) -> list[V]:
                 found = await fetch(ids)
@@ -64,7 +61,7 @@ class Loaders:
         self.makers: DataLoader[str, list[Run]] = loader(store.runs.makers, [])
         self.runs: DataLoader[str, Run | None] = loader(store.runs.by_ids, None)
         self.traces: DataLoader[str, Row] = loader(store.runs.traces, {})
-        self.trial_counts: DataLoader[str, dict[str, int]] = loader(counts, {})
+        self.trial_counts: DataLoader[str, dict[str, int]] = loader(studies.counts_of, {})
 
     async def present(self, ids: Iterable[str]) -> list[Artifact]:
         """The artifacts of *ids* in their order; those that are not there are left out."""

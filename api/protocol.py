@@ -19,7 +19,6 @@ from lineage.errors import InvalidInput, LeaseLost, Unauthenticated
 from lineage.runs import Run, RunState
 
 Body = dict[str, Any]
-STATES = ("COMPLETE", "PRUNED", "FAIL")
 ERROR_LIMIT = 20_000  # characters of a trial's error that are kept
 
 
@@ -70,14 +69,8 @@ class Protocol:
 
     async def tell(self, run: Run, body: Body) -> Body:
         """Note how a trial ended."""
-        state, metrics = _text(body, "state"), body.get("metrics") or {}
-        if state not in STATES:
-            raise InvalidInput.unknown("state", state, STATES, field="state")
+        state, metrics = _text(body, "state"), _metrics(body)
         value, error = _number(body, "value"), body.get("error")
-        if state == "COMPLETE" and value is None:
-            raise InvalidInput("a complete trial has a value that is a finite number", field="value")
-        if not isinstance(metrics, dict):
-            raise InvalidInput("metrics must be an object", field="metrics")
         await self.services.studies.tell(
             run.id,
             _whole(body, "trial"),
@@ -145,3 +138,10 @@ def _number(body: Body, name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidInput(f"{name} must be a finite number", field=name)
     return float(value)
+
+
+def _metrics(body: Body) -> dict[str, float | None]:
+    metrics = body.get("metrics") or {}
+    if not isinstance(metrics, dict):
+        raise InvalidInput("metrics must be an object", field="metrics")
+    return {name: _number(metrics, name) for name in metrics}

@@ -50,6 +50,14 @@ class TrialCount:
 
 
 @object_type
+class TrialStep:
+    """What a trial had reached on its way."""
+
+    step: int
+    value: float
+
+
+@object_type
 class Trial:
     """One set of hyperparameters that was tried, pruned and failed ones included."""
 
@@ -58,23 +66,30 @@ class Trial:
     params: JSON
     value: float | None
     metrics: JSON
+    reason: str | None
     error: str | None
+    slot: str | None
+    attempt: int | None
+    retry_of: int | None
     started_at: datetime | None
     ended_at: datetime | None
+    steps: list[TrialStep]
 
     @classmethod
     def of(cls, row: TrialRow) -> "Trial":
         """*row* as a type of the schema."""
+        plain = {name: getattr(row, name) for name in TRIAL_PLAIN}
+        steps = [TrialStep(step=step, value=value) for step, value in sorted(row.intermediate.items())]
         return cls(
-            number=row.number,
             state=TrialState(row.state),
             params=JSON(dict(row.params)),
-            value=row.value,
             metrics=JSON(dict(row.metrics)),
-            error=row.error,
-            started_at=row.started_at,
-            ended_at=row.ended_at,
+            steps=steps,
+            **plain,
         )
+
+
+TRIAL_PLAIN = ("number", "value", "reason", "error", "slot", "attempt", "retry_of", "started_at", "ended_at")
 
 
 @object_type
@@ -127,7 +142,7 @@ class Run(Node):
         async def count() -> int:
             return len(rows)
 
-        behind = [row for row in rows if row.number > start]  # type: ignore[operator]
+        behind = [row for row in rows if row.number > start]
         return page(behind, first, node=Trial.of, cursor=lambda row: encode(row.number), count=count)
 
     @strawberry.field

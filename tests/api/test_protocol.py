@@ -137,7 +137,7 @@ async def test_bytes_are_kept(client: Client, store: Store, settings: Settings) 
     assert data == await Files(settings.artifacts_url).read(digest)
 
 
-@pytest.mark.parametrize("authorization", ["", "Bearer ", "Bearer wrong", "Basic secret"])
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", "Basic secret"])
 async def test_an_unknown_token(client: Client, store: Store, authorization: str) -> None:
     """Without the token of an attempt nothing is answered."""
     await a_tuning_run(store)
@@ -176,9 +176,9 @@ async def test_a_run_that_is_over(client: Client, store: Store) -> None:
         ("report", {"trial": 0, "step": 0}),
         ("report", {"trial": -1, "step": 0, "value": 1.0}),
         ("tell", {"trial": 0, "state": "DONE", "value": 1.0}),
-        ("tell", {"trial": 0, "state": "COMPLETE"}),
         ("tell", {"trial": 0, "state": "COMPLETE", "value": True}),
         ("tell", {"trial": 0, "state": "COMPLETE", "value": 1.0, "metrics": [1]}),
+        ("tell", {"trial": 0, "state": "COMPLETE", "value": 1.0, "metrics": {"f1": "good"}}),
         ("beat", {"progress": 2}),
         ("beat", {"message": 5}),
     ],

@@ -14,7 +14,7 @@ from gql.transport.websockets import WebsocketsTransport
 
 from api.subscriptions import Tail
 from lineage.artifacts import Artifact, ArtifactKind
-from lineage.runs import Outcome, Run, RunKind, RunState, new_run_id
+from lineage.runs import Lease, Outcome, Run, RunKind, RunState, new_run_id
 from lineage.store import Store
 from tests.api.serving import Client
 from tests.conftest import NOW
@@ -47,7 +47,8 @@ async def test_a_run_is_watched_to_its_end(client: Client, store: Store) -> None
     await store.runs.create(run)
     query = gql("subscription ($id: ID!) { runUpdated(id: $id) { state progress } }")
     query.variable_values = {"id": run.id}
-    seen = []
+    seen: list[tuple[str, float | None]] = []
+    lease: Lease | None = None
 
     async with subscriber(client) as session:
         async for event in session.subscribe(query):
@@ -56,7 +57,7 @@ async def test_a_run_is_watched_to_its_end(client: Client, store: Store) -> None
                 lease = await store.runs.lease("w", executors=["process"], now=NOW, ttl=TTL)
                 assert lease is not None
                 await store.runs.advance(lease, now=NOW, state=RunState.RUNNING, progress=0.5)
-            elif seen[-1] == ("RUNNING", 0.5):
+            elif seen[-1] == ("RUNNING", 0.5) and lease:
                 await store.runs.finish(lease, Outcome(state=RunState.SUCCEEDED), now=NOW)
 
     # Whether the poll meets the moment between lease and start is chance.
