@@ -1,0 +1,219 @@
+"""The artifact store: bytes by their sha256 on any file system that fsspec knows, verified whenever they are read."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import fsspec
+
+from lineage.errors import DigestMismatch, LimitExceeded, NotFound, Unavailable
+
+CHUNK = 1024 * 1024
+READ_LIMIT = 64 * 1024 * 1024  # bytes that `read` takes into memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """Bytes that are kept: their sha256 and how many there are."""
+
+    sha256: str
+    bytes: int
+
+
+class Files:
+    """Content-addressed files: written under a temporary name and renamed, so that no name ever has half of them."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, root = fsspec.core.url_to_fs(url)
+        self._root = str(root).rstrip("/")
+        self._is_local = "file" in _protocols(self._fs)
+
+    async def put(self, path: Path) -> Stored:
+        """Keep the file *path*."""
+
+        def copy() -> Stored:
+            with path.open("rb") as source, _Draft(self) as draft:
+                while chunk := source.read(CHUNK):
+                    draft.write(chunk)
+                return draft.keep()
+
+        return await anyio.to_thread.run_sync(copy)
+
+    async def put_bytes(self, data: bytes) -> Stored:
+        """Keep *data*."""
+
+        def write() -> Stored:
+            with _Draft(self) as draft:
+                draft.write(data)
+                return draft.keep()
+
+        return await anyio.to_thread.run_sync(write)
+
+    @asynccontextmanager
+    async def open_put(self, *, limit: int | None = None) -> AsyncIterator["Writer"]:
+        """A writer for a stream; what was written is kept when the block ends well, and dropped otherwise.
+
+        Args:
+            limit: bytes after which LimitExceeded is raised.
+        """
+        draft = _Draft(self)
+        await anyio.to_thread.run_sync(draft.__enter__)
+        writer = Writer(draft, limit)
+        try:
+            yield writer
+            writer.stored = await anyio.to_thread.run_sync(draft.keep)
+        finally:
+            draft.__exit__(None, None, None)
+
+    async def fetch(self, sha256: str, target: Path) -> None:
+        """Copy the bytes to *target*; raise NotFound or DigestMismatch, and leave nothing there, when they are not right."""
+        await anyio.to_thread.run_sync(self._fetch, sha256, target)
+
+    async def read(self, sha256: str, *, limit: int = READ_LIMIT) -> bytes:
+        """The bytes themselves, at most *limit* of them."""
+
+        def read() -> bytes:
+            with self._open(sha256) as stream:
+                data: bytes = stream.read(limit + 1)
+            if len(data) > limit:
+                raise LimitExceeded(f"{sha256} has more than {limit} bytes")
+            _check(sha256, hashlib.sha256(data).hexdigest())
+            return data
+
+        return await anyio.to_thread.run_sync(read)
+
+    async def exists(self, sha256: str) -> bool:
+        """Whether there is something under this digest; `verify` says whether it is right."""
+        return bool(await anyio.to_thread.run_sync(self._fs.exists, self.address(sha256)))
+
+    async def verify(self, sha256: str) -> None:
+        """Read the bytes again; raise NotFound when they are gone, DigestMismatch when they were changed."""
+
+        def check() -> None:
+            hasher = hashlib.sha256()
+            with self._open(sha256) as stream:
+                while chunk := stream.read(CHUNK):
+                    hasher.update(chunk)
+            _check(sha256, hasher.hexdigest())
+
+        await anyio.to_thread.run_sync(check)
+
+    def address(self, sha256: str) -> str:
+        """Where the bytes of this digest are kept."""
+        return f"{self._root}/{sha256[:2]}/{sha256}"
+
+    def _open(self, sha256: str) -> Any:
+        try:
+            return self._fs.open(self.address(sha256), "rb")
+        except FileNotFoundError as error:
+            raise NotFound(f"the artifact store has nothing under {sha256}") from error
+        except OSError as error:
+            raise Unavailable(f"the artifact store cannot be read: {error}") from error
+
+    def _fetch(self, sha256: str, target: Path) -> None:
+        fresh = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
+        hasher = hashlib.sha256()
+        try:
+            with self._open(sha256) as source, fresh.open("wb") as stream:
+                while chunk := source.read(CHUNK):
+                    hasher.update(chunk)
+                    stream.write(chunk)
+            _check(sha256, hasher.hexdigest())
+            os.replace(fresh, target)
+        except OSError as error:
+            raise Unavailable(f"cannot write {target}: {error.strerror or error}; free some space") from error
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+class Writer:
+    """Takes a stream piece by piece; *stored* says what was kept once the block has ended."""
+
+    def __init__(self, draft: "_Draft", limit: int | None) -> None:
+        self._draft, self._limit = draft, limit
+        self.stored: Stored | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Add *data*; raise LimitExceeded when it is too much."""
+        if self._limit is not None and self._draft.bytes + len(data) > self._limit:
+            raise LimitExceeded(f"more than {self._limit} bytes")
+        await anyio.to_thread.run_sync(self._draft.write, data)
+
+
+class _Draft:
+    """A file under a temporary name until it is kept."""
+
+    def __init__(self, files: Files) -> None:
+        self._files, self._fs = files, files._fs
+        self._name = f"{files._root}/drafts/{secrets.token_hex(16)}"
+        self._hasher = hashlib.sha256()
+        self._stream: Any = None
+        self.bytes = 0
+
+    def __enter__(self) -> "_Draft":
+        try:
+            self._fs.makedirs(f"{self._files._root}/drafts", exist_ok=True)
+            self._stream = self._fs.open(self._name, "wb")
+        except OSError as error:
+            raise _unwritable(error) from error
+        return self
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            raise _unwritable(error) from error
+        self._hasher.update(data)
+        self.bytes += len(data)
+
+    def keep(self) -> Stored:
+        sha256 = self._hasher.hexdigest()
+        address = self._files.address(sha256)
+        try:
+            if self._files._is_local:
+                self._stream.flush()
+                os.fsync(self._stream.fileno())
+            self._stream.close()
+            if not self._fs.exists(address):
+                self._fs.makedirs(address.rpartition("/")[0], exist_ok=True)
+                self._move(address)
+        except OSError as error:
+            raise _unwritable(error) from error
+        return Stored(sha256=sha256, bytes=self.bytes)
+
+    def _move(self, address: str) -> None:
+        if not self._files._is_local:
+            self._fs.mv(self._name, address)
+            return
+        os.chmod(self._name, 0o444)
+        os.replace(self._name, address)
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            if self._stream is not None:
+                self._stream.close()
+        with contextlib.suppress(OSError):
+            if self._fs.exists(self._name):
+                self._fs.rm_file(self._name)
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    protocol = fs.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _check(expected: str, actual: str) -> None:
+    if expected != actual:
+        raise DigestMismatch("artifact store", expected, actual)
+
+
+def _unwritable(error: OSError) -> Unavailable:
+    what = error.strerror or str(error)
+    return Unavailable(f"the artifact store cannot be written: {what}; free some space, or set LINEAGE_ARTIFACTS")
