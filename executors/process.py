@@ -60,7 +60,7 @@ class ProcessExecutor:
 
     async def start(self, workspace: Workspace) -> Running:
         """Start a shepherd, which starts the slots; see `Executor.start`."""
-        await run_sync(_write_launch, workspace)
+        await run_sync(_write_launch, workspace, self._settings.cancel_grace)
         code, said = await run_sync(_launch, workspace.root)
         if code == 0:
             return Running(workspace=workspace, identity=_read(workspace.root / "shepherd.json") or {})
@@ -135,7 +135,7 @@ def environ(workspace: Workspace, *, given: Mapping[str, str], seed: int, cores:
     }
 
 
-def _write_launch(workspace: Workspace) -> None:
+def _write_launch(workspace: Workspace, grace: float) -> None:
     root = workspace.root
     for folder in ("slots", "tmp", "home", "out"):
         (root / folder).mkdir(exist_ok=True, mode=0o700)
@@ -146,6 +146,7 @@ def _write_launch(workspace: Workspace) -> None:
         "trial": str(HERE / "trial.py"),
         "slots": workspace.slots,
         "limits": asdict(workspace.limits),
+        "grace": grace,
         "environ": environ(workspace, given=os.environ, seed=seed, cores=cores),
     }
     if not (root / "shepherd.json").exists():
@@ -277,6 +278,3 @@ def _write(path: Path, value: Any) -> None:
     with os.fdopen(descriptor, "w") as stream:
         json.dump(value, stream, indent=1)
     os.replace(fresh, path)
-
-
-__all__ = ["ProcessExecutor", "environ"]

@@ -25,7 +25,6 @@ from executors.herding.log import CappedLog, Source
 from executors.inside.verdicts import write_json
 
 TICK = 0.1  # seconds between looks at the slots
-GRACE = 10.0  # seconds between asking and ending, unless whoever stops it says otherwise
 RESTARTS = 20  # how often one slot may crash in the midst of its trials
 EARLY_RESTARTS = 2  # and before its first one
 CHUNK = 64 * 1024
@@ -194,7 +193,7 @@ class Shepherd:
                     processes.send(slot.process.pid, signal.SIGKILL, group=True)
 
     def _grace(self) -> float:
-        return float((_read(self.root / "stop") or {}).get("grace", GRACE))
+        return float((_read(self.root / "stop") or {}).get("grace", self.launch["grace"]))
 
     def _watch_limits(self) -> None:
         memory, tasks = self.limits.get("memory_bytes"), self.limits.get("processes")

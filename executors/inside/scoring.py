@@ -18,8 +18,12 @@ OF_LABELS = {
     "balanced_accuracy": "balanced_accuracy_score",
     "mcc": "matthews_corrcoef",
 }
-OF_SCORES = {"roc_auc": "roc_auc_score", "average_precision": "average_precision_score"}
-OF_PROBABILITIES = {"log_loss": "log_loss", "brier": "brier_score_loss"}
+OF_SCORES = {
+    "roc_auc": "roc_auc_score",
+    "average_precision": "average_precision_score",
+    "log_loss": "log_loss",
+    "brier": "brier_score_loss",
+}
 OF_NUMBERS = {
     "rmse": "root_mean_squared_error",
     "mae": "mean_absolute_error",
@@ -27,7 +31,7 @@ OF_NUMBERS = {
     "mape": "mean_absolute_percentage_error",
 }
 AVERAGED = ("f1", "precision", "recall")
-METRICS = (*OF_LABELS, *OF_SCORES, *OF_PROBABILITIES, *OF_NUMBERS)
+METRICS = (*OF_LABELS, *OF_SCORES, *OF_NUMBERS)
 
 
 @dataclass
@@ -35,20 +39,18 @@ class Predicted:
     """What a model says about the rows of a split."""
 
     values: Any
-    #: One column for each class; None for regression and where the model has no scores.
+    #: The probabilities, a column for each class; None for regression and where the model gives none.
     scores: Any = None
-    #: Whether the scores are probabilities; those of a decision function only rank.
-    is_probability: bool = False
     classes: Any = None
 
     @property
     def positive(self) -> Any:
-        """The score of the last class, where there are two."""
+        """The probability of the last class, where there are two."""
         return self.scores[:, -1] if self.scores is not None and len(self.classes) == 2 else None
 
 
 def predict(model: Any, x: Any, task: str) -> Predicted:
-    """Ask *model* about the rows of *x*, with probabilities (or else decision values) for a classifier."""
+    """Ask *model* about the rows of *x*, for probabilities too where it gives any."""
     numpy = need("numpy")
     values = numpy.asarray(guarded(model.predict, x))
     if len(values) != len(x):
@@ -56,16 +58,9 @@ def predict(model: Any, x: Any, task: str) -> Predicted:
     if task != "classification":
         return Predicted(values=values)
     classes = getattr(model, "classes_", None)
-    if classes is None:
-        return Predicted(values=values)
-    if hasattr(model, "predict_proba"):
-        scores = numpy.asarray(guarded(model.predict_proba, x))
-        return Predicted(values=values, scores=scores, is_probability=True, classes=classes)
-    if hasattr(model, "decision_function"):
-        scores = numpy.asarray(guarded(model.decision_function, x))
-        scores = numpy.column_stack([-scores, scores]) if scores.ndim == 1 else scores
-        return Predicted(values=values, scores=scores, classes=classes)
-    return Predicted(values=values, classes=classes)
+    if classes is None or not hasattr(model, "predict_proba"):
+        return Predicted(values=values, classes=classes)
+    return Predicted(values=values, scores=numpy.asarray(guarded(model.predict_proba, x)), classes=classes)
 
 
 def measure(truth: Any, predicted: Predicted, metrics: list[str], *, required: str | None = None) -> dict[str, float]:
@@ -91,11 +86,9 @@ def _value(name: str, truth: Any, predicted: Predicted) -> float:
     if name in OF_LABELS:
         options = _averaging(truth, predicted) if name in AVERAGED else {}
         return float(getattr(sklearn, OF_LABELS[name])(truth, predicted.values, **options))
-    if name in OF_SCORES:
-        return _of_scores(getattr(sklearn, OF_SCORES[name]), name, truth, predicted)
-    if name in OF_PROBABILITIES:
-        return _of_probabilities(getattr(sklearn, OF_PROBABILITIES[name]), name, truth, predicted)
-    raise InvalidJob(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
+    if predicted.scores is None:
+        raise InvalidJob("the model gives no probabilities, it has no predict_proba with classes_")
+    return _of_scores(getattr(sklearn, OF_SCORES[name]), name, truth, predicted)
 
 
 def _averaging(truth: Any, predicted: Predicted) -> dict[str, Any]:
@@ -107,19 +100,11 @@ def _averaging(truth: Any, predicted: Predicted) -> dict[str, Any]:
 
 
 def _of_scores(function: Any, name: str, truth: Any, predicted: Predicted) -> float:
-    if predicted.scores is None:
-        raise InvalidJob("the model has neither predict_proba nor decision_function")
-    if predicted.positive is not None:
+    if predicted.positive is not None and name != "log_loss":
         return float(function(truth == predicted.classes[-1], predicted.positive))
     if name == "roc_auc":
         return float(function(truth, predicted.scores, multi_class="ovr", labels=predicted.classes))
-    onehot = need("sklearn.preprocessing", "scikit-learn").label_binarize(truth, classes=predicted.classes)
-    return float(function(onehot, predicted.scores))
-
-
-def _of_probabilities(function: Any, name: str, truth: Any, predicted: Predicted) -> float:
-    if not predicted.is_probability:
-        raise InvalidJob("the model has no predict_proba")
-    if name == "brier" and predicted.positive is not None:
-        return float(function(truth == predicted.classes[-1], predicted.positive))
+    if name == "average_precision":
+        onehot = need("sklearn.preprocessing", "scikit-learn").label_binarize(truth, classes=predicted.classes)
+        return float(function(onehot, predicted.scores))
     return float(function(truth, predicted.scores, labels=predicted.classes))
