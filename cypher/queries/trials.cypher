@@ -112,22 +112,23 @@ FOREACH (_ IN CASE claim WHEN 'NEW' THEN [1] ELSE [] END |
 WITH s, claim, CASE claim WHEN 'MINE' THEN mine[0].number WHEN 'WAITING' THEN waiting[0].number
                           WHEN 'NEW' THEN s.trial_count - 1 END AS number
 RETURN claim, number, s {.*} AS study,
+       COLLECT { MATCH (t:Trial {study_id: s.study_id, number: number}) RETURN t {.*} } AS claimed,
        EXISTS { MATCH (t:Trial {study_id: s.study_id}) WHERE t.state IN ['RUNNING', 'WAITING'] } AS unfinished,
        COLLECT { MATCH (t:Trial {study_id: s.study_id}) WHERE t.revision > $since RETURN t {.*} } AS trials
 
-// name: draw_trial(run_id, number, attempt, params, system, study_system) one write
+// name: draw_trial(run_id, number, attempt, params, constants, system, study_system) one write
 // Give a claimed trial the parameters that were drawn for it; one that has some already keeps them.
 MATCH (s:Study {run_id: $run_id})
 SET s._lock = true
 WITH s
 MATCH (t:Trial {study_id: s.study_id, number: $number})
-WITH s, t, t.state = 'RUNNING' AND t.attempt = $attempt AND size(t.param_keys) = 0 AS drawn,
+WITH s, t, t.state = 'RUNNING' AND t.attempt = $attempt AND t.constants IS NULL AS drawn,
      [i IN range(0, size(s.system_keys) - 1) WHERE NOT s.system_keys[i] IN $study_system.keys | i] AS kept
 WITH s, t, drawn, [i IN kept | s.system_keys[i]] AS system_keys, [i IN kept | s.system_values[i]] AS system_values
 FOREACH (_ IN CASE WHEN drawn THEN [1] ELSE [] END |
   SET s.revision = s.revision + 1, t.revision = s.revision,
       t.param_keys = $params.keys, t.param_values = $params.values, t.param_types = $params.types,
-      t.system_keys = $system.keys, t.system_values = $system.values,
+      t.constants = $constants, t.system_keys = $system.keys, t.system_values = $system.values,
       s.system_keys = system_keys + $study_system.keys, s.system_values = system_values + $study_system.values
 )
 RETURN drawn, t {.*} AS trial
@@ -180,7 +181,7 @@ WHERE ($attempt IS NULL OR t.attempt = $attempt) AND ($slot IS NULL OR t.slot = 
 WITH s, t, coalesce(t.kills, 0) + CASE WHEN $slot IS NULL THEN 0 ELSE 1 END AS kills ORDER BY t.number
 WITH s, collect({
   t: t, kills: kills, state: CASE WHEN kills < $limit THEN 'LOST' ELSE 'FAIL' END,
-  retry: kills < $limit AND size(t.param_keys) > 0
+  retry: kills < $limit AND t.constants IS NOT NULL
 }) AS lost
 FOREACH (each IN lost |
   FOREACH (t IN [each.t] |
@@ -196,7 +197,7 @@ FOREACH (each IN [each IN lost WHERE each.retry] |
     CREATE (:Trial {
       study_id: s.study_id, number: s.trial_count - 1, trial_id: s.study_id * $span + s.trial_count - 1,
       revision: s.revision, state: 'WAITING', retry_of: t.number, kills: each.kills,
-      param_keys: t.param_keys, param_values: t.param_values, param_types: t.param_types,
+      param_keys: t.param_keys, param_values: t.param_values, param_types: t.param_types, constants: t.constants,
       user_keys: t.user_keys, user_values: t.user_values, system_keys: t.system_keys, system_values: t.system_values,
       step_keys: [], step_values: []
     })-[:OF_STUDY]->(s)

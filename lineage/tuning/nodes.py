@@ -53,8 +53,8 @@ def unpack(row: Row, name: str) -> dict[str, Any]:
 
 
 def params_of(row: Row) -> dict[str, Any]:
-    """The parameters of a trial, in the order in which they were drawn."""
-    return unpack(row, "param")
+    """What a trial tries: its parameters in the order in which they were drawn, and what the space holds fixed."""
+    return {**unpack(row, "param"), **json.loads(row.get("constants") or "{}")}
 
 
 def steps_of(row: Row) -> dict[int, float]:
@@ -89,7 +89,7 @@ def trial_from(row: Row) -> FrozenTrial:
         values=row.get("values"),
         datetime_start=_local(row.get("started_at")),
         datetime_complete=_local(row.get("ended_at")),
-        params=params_of(row),
+        params=unpack(row, "param"),
         distributions=types_of(row),
         user_attrs={**unpack(row, "user"), **shown, **metrics},
         system_attrs=unpack(row, "system"),

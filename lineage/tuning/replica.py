@@ -1,5 +1,6 @@
 """A study in memory, kept in step with the graph: what samplers and pruners look at, without a query for each look."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,9 @@ from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lineage.searchspace import SearchSpace
 from lineage.tuning import nodes, strategies
 from lineage.tuning.nodes import Row
-from lineage.tuning.strategies import Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,8 @@ class Drawn:
     """What a draw has set: to be written to the graph before anybody hears of it."""
 
     params: dict[str, list[str]]
+    #: What the space holds fixed, as JSON: the trial's too, though nothing that a sampler draws.
+    constants: str
     system: dict[str, list[str]]
     study_system: dict[str, list[str]]
 
@@ -26,7 +29,7 @@ class Drawn:
 class Replica:
     """One study; trials have their number as id. Not safe for threads: whoever uses it holds the study's lock."""
 
-    def __init__(self, row: Row, space: Space) -> None:
+    def __init__(self, row: Row, space: SearchSpace) -> None:
         self.space = space
         self.revision = -1
         self._sampler, self._seed = row["sampler"], row["seed"]
@@ -57,10 +60,11 @@ class Replica:
         """Let the sampler draw the parameters of a running trial."""
         attributes = self._storage.get_study_system_attrs(self._id)
         sampler = strategies.make_sampler(self._sampler, seed=self._seed, number=number)
-        self.space.suggest(Trial(self._study(sampler), number))
+        values = self.space.suggest(Trial(self._study(sampler), number))
         trial = self.trial(number)
         return Drawn(
             params=nodes.pack_params(trial.params, trial.distributions),
+            constants=json.dumps({name: value for name, value in values.items() if name not in trial.params}),
             system=nodes.pack(trial.system_attrs),
             study_system=nodes.pack(_changes(attributes, self._storage.get_study_system_attrs(self._id))),
         )

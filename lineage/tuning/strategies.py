@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
@@ -31,6 +31,7 @@ from optuna.samplers import (
 )
 
 from lineage.errors import InvalidInput
+from lineage.searchspace import SearchSpace
 
 #: name → sampler of (the study's seed, the trial's seed).
 SAMPLERS: Mapping[str, Callable[[int, int], BaseSampler]] = {
@@ -55,13 +56,6 @@ PRUNERS: Mapping[str, Callable[[], BasePruner]] = {
 }
 
 _making = threading.Lock()  # the filters of warnings belong to the whole process
-
-
-class Space(Protocol):
-    """What a search runs over: draws parameters from whatever has Optuna's suggest methods."""
-
-    def suggest(self, trial: Any) -> dict[str, Any]:
-        """The parameters of *trial*, in order."""
 
 
 def check_names(*, sampler: str, pruner: str) -> None:
@@ -93,7 +87,7 @@ def seed_of(seed: int, number: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big")
 
 
-def count_points(space: Space, *, most: int) -> int:
+def count_points(space: SearchSpace, *, most: int) -> int:
     """How many points a finite *space* has, counted up to *most*.
 
     Raise InvalidInput for a parameter without steps: a grid over it would have no end.

@@ -95,23 +95,23 @@ class Studies:
             await session.catch_up(row)
             if row["number"] is None:
                 return Asked(trial=None, done=not row["unfinished"], wait=WAIT_SECONDS if row["unfinished"] else 0.0)
-            params = await self._params(session, run_id, row["number"], attempt)
-            return Asked(trial=AskedTrial(number=row["number"], params=params), done=False, wait=0.0)
+            trial = row["claimed"][0]
+            if "constants" not in trial:  # it has not been drawn
+                trial = await self._draw(session, run_id, row["number"], attempt)
+            return Asked(trial=AskedTrial(number=trial["number"], params=nodes.params_of(trial)), done=False, wait=0.0)
 
-    async def _params(self, session: "_Session", run_id: str, number: int, attempt: int) -> Mapping[str, Any]:
-        """The parameters of a claimed trial, drawn and recorded unless it has some already."""
-        replica = session.replica
+    async def _draw(self, session: "_Session", run_id: str, number: int, attempt: int) -> Row:
+        """A claimed trial with its parameters; when another process has drawn them meanwhile, with those."""
+        replica, session.replica = session.replica, None  # put away while it knows more than the graph
         assert replica is not None
-        if params := replica.trial(number).params:
-            return params
-        session.replica = None  # while it knows more than the graph, whatever happens to this call
         drawn = await to_thread.run_sync(replica.draw, number)
         row = await self._graph.one("draw_trial", run_id=run_id, number=number, attempt=attempt, **vars(drawn))
         if row is None or row["trial"]["state"] != "RUNNING" or row["trial"]["attempt"] != attempt:
             raise AttemptOver(run_id, attempt)
         if row["drawn"]:
             session.replica = replica
-        return nodes.params_of(row["trial"])
+        trial: Row = row["trial"]
+        return trial
 
     async def report(self, run_id: str, number: int, *, attempt: int, step: int, value: float) -> bool:
         """Note what a running trial has reached at *step*, and say whether it should stop here.

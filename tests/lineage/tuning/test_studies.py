@@ -185,7 +185,7 @@ async def test_a_claim_without_a_draw_is_taken_up(store: Store, studies: Studies
 
     trial = await ask(studies, run_id)
 
-    assert (0, ["x", "n"]) == (trial.number, list(trial.params))
+    assert (0, ["n", "x"]) == (trial.number, list(trial.params))
 
 
 async def test_parameters_that_kill_their_slots_fail(store: Store, studies: Studies) -> None:
@@ -259,6 +259,19 @@ async def test_parameters_depend_on_parameters(store: Store, studies: Studies) -
 
     assert {"linear", "rbf"} == {params["kernel"] for params in tried}
     assert all(("gamma" in params) == (params["kernel"] == "rbf") for params in tried)
+
+
+async def test_what_a_space_holds_fixed_is_part_of_every_trial(store: Store, studies: Studies) -> None:
+    """Constants are asked, asked again, recorded, and retried, though no sampler draws them."""
+    run_id = await a_search(store, {**BOWL, "layers": {"type": "constant", "value": [8, 8]}})
+    first = await ask(studies, run_id)
+    await studies.abandon(run_id, slot="0", now=NOW)
+
+    again = await ask(Studies(store.graph), run_id)
+
+    assert [8, 8] == first.params["layers"]
+    assert [first.params] * 2 == [row.params for row in await studies.trials(run_id)]
+    assert first.params == again.params
 
 
 async def test_a_grid_ends_with_its_last_point(store: Store, studies: Studies) -> None:
