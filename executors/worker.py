@@ -13,7 +13,7 @@ from executors.jobs import JOBS
 from executors.jobs.job import Canceled, Job, Landing
 from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, LineageError, Unavailable
 from lineage.files import Files
-from lineage.runs import Lease, Outcome, RunState, retry
+from lineage.runs import Outcome, RunState, retry
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.tuning.studies import Studies

@@ -73,7 +73,7 @@ class Files:
             draft.__exit__(None, None, None)
 
     async def fetch(self, sha256: str, target: Path) -> None:
-        """Copy the bytes to *target*; raise NotFound or DigestMismatch, and leave nothing there, when they are not right."""
+        """Copy the bytes to *target*, or raise NotFound or DigestMismatch and leave nothing there."""
         await anyio.to_thread.run_sync(self._fetch, sha256, target)
 
     async def read(self, sha256: str, *, limit: int = READ_LIMIT) -> bytes:

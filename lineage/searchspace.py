@@ -118,9 +118,9 @@ def _checked(name: str, spec: Any) -> dict[str, Any]:
     path = f"parameters.{name}"
     if not isinstance(spec, Mapping):
         raise InvalidInput(f"{path} must be an object", field=path)
-    type_ = spec.get("type")
+    type_ = str(spec.get("type"))
     if type_ not in KEYS:
-        raise InvalidInput.unknown("type", str(type_), sorted(KEYS), field=f"{path}.type")
+        raise InvalidInput.unknown("type", type_, sorted(KEYS), field=f"{path}.type")
     for key in spec:
         if key not in KEYS[type_]:
             raise InvalidInput.unknown("key", str(key), sorted(KEYS[type_]), field=f"{path}.{key}")

@@ -1,0 +1,120 @@
+"""Runs that need no environment of their own: reading datasets, writing training sets, resolving packages."""
+
+from typing import Any
+
+import anyio
+
+from executors import environments
+from executors.jobs.job import Job, Landing
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, digest_of
+from lineage.data import datasets, splits
+from lineage.runs import RunState
+from lineage.store import Store
+
+K = ArtifactKind
+PROGRESS_STEP = 0.05  # a smaller step of progress is not worth a write
+
+
+async def ingest(job: Job) -> Landing:
+    """Read a dataset where it lies: schema, statistics, digest."""
+    spec = job.spec
+    await job.advance(state=RunState.RUNNING, phase="profile", progress=0.0)
+    found = await datasets.profile(
+        spec["uri"],
+        name=spec["name"],
+        namespace=spec["namespace"],
+        format=spec["format"],
+        null_values=spec["null_values"],
+        description=spec["description"],
+        tags=spec["tags"],
+        progress=_progress(job),
+    )
+    job.check_cancelled()
+    result = {"dataset": found.dataset.id}
+    return Landing(artifacts=[found.dataset, *found.columns], edges=found.edges, result=result)
+
+
+async def materialise(job: Job) -> Landing:
+    """Write the splits of a training set and keep them in the artifact store."""
+    spec = job.spec
+    await job.advance(state=RunState.RUNNING, phase="materialise", progress=0.0)
+    feature_set = await job.store.artifacts.one(spec["feature_set"], K.FEATURE_SET)
+    features, sources = await sources_of(job.store, feature_set, with_label=True)
+    rule = splits.SplitRule.parse(spec["split"])
+    target = job.root / "splits"
+    found = await splits.materialise(
+        feature_set, features, sources, rule, target=target, where=spec["where"], progress=_progress(job)
+    )
+    job.check_cancelled()
+    for path in found.files.values():
+        await job.files.put(path)
+        path.unlink()
+    labels = {name: spec[name] for name in ("namespace", "description", "tags")}
+    training_set, edges = found.artifact(spec["name"], **labels)
+    return Landing(artifacts=[training_set], edges=edges, result={"training_set": training_set.id})
+
+
+async def sources_of(
+    store: Store, feature_set: Artifact, *, with_label: bool
+) -> tuple[dict[str, Artifact], dict[str, Artifact]]:
+    """The features of a feature set by id, with those that they use, and the datasets beneath them by name."""
+    label = [feature_set.body["label"]] if with_label and feature_set.body.get("label") else []
+    wanted, features = [*feature_set.body["features"], *label], dict[str, Artifact]()
+    while wanted:
+        found = await store.artifacts.by_ids(wanted)
+        features |= found
+        wanted = [id for each in found.values() for id in each.body.get("features", ()) if id not in features]
+    ids = {id for feature in features.values() for id in feature.body["datasets"].values()}
+    sources = await store.artifacts.by_ids(sorted(ids))
+    return features, {dataset.name: dataset for dataset in sources.values()}
+
+
+async def resolve(job: Job) -> Landing:
+    """Resolve an environment's packages to a lock with hashes, and keep the lock."""
+    spec = job.spec
+    await job.advance(state=RunState.RUNNING, phase="resolve")
+    lock = await environments.resolve(spec["packages"], version=spec["version"], settings=job.settings, log=job.log)
+    stored = await job.files.put_bytes(lock.text.encode())
+    packages = [
+        Artifact.defined(K.PACKAGE, name, {"name": name, "version": version}, namespace="pypi", version=version)
+        for name, version in lock.locked
+    ]
+    identity = {
+        "language": spec["language"],
+        "version": lock.version,
+        "platform": lock.platform,
+        "lock": stored.sha256,
+    }
+    environment = Artifact(
+        kind=K.ENVIRONMENT,
+        name=spec["name"],
+        namespace=spec["namespace"],
+        digest=digest_of(identity),
+        body={
+            **identity,
+            "packages": sorted(spec["packages"]),
+            "locked": [{"name": name, "version": version} for name, version in lock.locked],
+        },
+        description=spec["description"],
+        tags=tuple(spec["tags"]),
+    )
+    edges = [Edge(type=EdgeType.INCLUDES, source=environment.id, target=package.id) for package in packages]
+    result = {"environment": environment.id}
+    return Landing(artifacts=[environment, *packages], edges=edges, result=result)
+
+
+def _progress(job: Job) -> Any:
+    """A callback for worker threads that notes progress in the graph."""
+    last = 0.0
+
+    def tell(done: float, word: str) -> None:
+        nonlocal last
+        if done - last >= PROGRESS_STEP:
+            last = done
+            anyio.from_thread.run(_advance, job, done, word)
+
+    return tell
+
+
+async def _advance(job: Job, done: float, word: str) -> None:
+    await job.advance(progress=done, message=word)
