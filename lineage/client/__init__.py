@@ -1,0 +1,24 @@
+"""The GraphQL API from Python: one method a verb, plain objects as answers."""
+
+from lineage.client.answers import Rows
+from lineage.client.artifacts import Artifact, Audit, Fact, Gap, Promotion, VerifiedDigest
+from lineage.client.client import Client
+from lineage.client.runs import Run, Trial
+from lineage.client.walks import Link, Path, Reached, Walk
+
+__all__ = [
+    "Artifact",
+    "Audit",
+    "Client",
+    "Fact",
+    "Gap",
+    "Link",
+    "Path",
+    "Promotion",
+    "Reached",
+    "Rows",
+    "Run",
+    "Trial",
+    "VerifiedDigest",
+    "Walk",
+]

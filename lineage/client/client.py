@@ -1,0 +1,8 @@
+"""The client: every verb and every question of the API."""
+
+from lineage.client.questions import Questions
+from lineage.client.verbs import Verbs
+
+
+class Client(Verbs, Questions):
+    """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""

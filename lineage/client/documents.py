@@ -1,0 +1,76 @@
+"""The GraphQL documents that the client sends."""
+
+from lineage.client.answers import camel
+
+ARTIFACT = """id kind namespace name version digest createdAt createdBy description tags aliases
+retractedAt retractedReason isPlaceholder body"""
+TRIAL = "number state params value metrics error startedAt endedAt"
+RUN = """id kind state executor attempt maxAttempts generation phase progress message reason createdAt createdBy
+startedAt endedAt cancelRequestedAt spec result"""
+SHORT = "id kind namespace name version aliases retractedAt createdAt tags isPlaceholder"
+DETAILS = f"""{RUN} trialCounts {{ state count }} bestTrial {{ {TRIAL} }}
+used {{ {SHORT} }} generated {{ {ARTIFACT} }}"""
+WATCHED = f"{RUN} trialCounts {{ state count }} bestTrial {{ {TRIAL} }}"
+WALK = f"""totalCount counts {{ kind count }} complete truncatedBy pageInfo {{ hasNextPage endCursor }}
+edges {{ distance node {{ {SHORT} upstream(first: 50) {{ type node {{ id }} }} }} }}"""
+PAGE = "totalCount pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {} }} }}"
+
+#: What a mutation answers with.
+PAYLOADS = {
+    **dict.fromkeys(
+        (
+            "registerDataset",
+            "createTrainingSet",
+            "registerEnvironment",
+            "tune",
+            "train",
+            "evaluate",
+            "score",
+            "cancelRun",
+        ),
+        f"run {{ {RUN} }}",
+    ),
+    "defineFeature": f"feature {{ {ARTIFACT} }}",
+    "defineFeatureSet": f"featureSet {{ {ARTIFACT} }}",
+    "registerModelCode": f"modelCode {{ {ARTIFACT} }}",
+    "defineSearchSpace": f"searchSpace {{ {ARTIFACT} }}",
+    "defineMetric": f"metric {{ {ARTIFACT} }}",
+    "promote": f"""alias model {{ {ARTIFACT} }} former {{ {ARTIFACT} }}
+verdicts {{ metric value threshold passed message }}""",
+    "retract": f"artifact {{ {ARTIFACT} }}",
+    "recordLineage": "nodes edges",
+}
+
+ARTIFACT_BY_NAME = f"""query($kind: ArtifactKind!, $name: String!, $namespace: String!, $version: String) {{
+artifact(kind: $kind, name: $name, namespace: $namespace, version: $version) {{ {ARTIFACT} }} }}"""
+ARTIFACT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ ... on Artifact {{ {ARTIFACT} }} }} }}"
+ARTIFACTS = f"""query($filter: ArtifactFilter, $first: Int!, $after: String) {{
+found: artifacts(filter: $filter, first: $first, after: $after) {{ {PAGE.format(ARTIFACT)} }} }}"""
+SEARCH = f"""query($text: String!, $kinds: [ArtifactKind!], $first: Int!, $after: String) {{
+found: search(text: $text, kinds: $kinds, first: $first, after: $after) {{ {PAGE.format(ARTIFACT)} }} }}"""
+RUNS = f"""query($filter: RunFilter, $first: Int!, $after: String) {{
+found: runs(filter: $filter, first: $first, after: $after) {{ {PAGE.format(RUN)} }} }}"""
+RUN_BY_ID = f"query($id: ID!) {{ run(id: $id) {{ {DETAILS} }} }}"
+RUN_WATCHED = f"query($id: ID!) {{ run(id: $id) {{ {WATCHED} }} }}"
+TRIALS = f"""query($id: ID!, $first: Int!, $after: String) {{
+run(id: $id) {{ found: trials(first: $first, after: $after) {{ {PAGE.format(TRIAL)} }} }} }}"""
+LOG = "query($id: ID!, $after: Int!) { run(id: $id) { log(after: $after) { text next attempt } } }"
+PATHS = f"""query($from: ID!, $to: ID!, $first: Int!) {{
+paths(from: $from, to: $to, first: $first) {{ nodes {{ {SHORT} }} links {{ type source target }} }} }}"""
+AUDIT = f"""query($model: ID!) {{ audit(model: $model) {{ model {{ {ARTIFACT} }} complete gaps {{ section message }}
+facts {{ section name value source {{ id }} }} verifiedDigests {{ what digest verified message }} export }} }}"""
+STATUS = "{ status { version neo4jVersion executors } }"
+
+
+def walk(verb: str) -> str:
+    """The document that asks for the walk *verb*: impact or provenance."""
+    bounds = "kinds: $kinds, maxDepth: $maxDepth, asOf: $asOf, first: $first, after: $after"
+    return f"""query($of: [ID!]!, $kinds: [ArtifactKind!], $maxDepth: Int, $asOf: DateTime,
+$first: Int!, $after: String) {{ walk: {verb}(of: $of, {bounds}) {{ {WALK} }} }}"""
+
+
+def mutation(verb: str) -> tuple[str, str]:
+    """The document that does *verb* (in Python's spelling), and the name of its answer."""
+    name = camel(verb)
+    type_ = f"{name[0].upper()}{name[1:]}Input"
+    return f"mutation($input: {type_}!) {{ {name}(input: $input) {{ {PAYLOADS[name]} }} }}", name

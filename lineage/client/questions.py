@@ -1,0 +1,135 @@
+"""The questions: artifacts, walks, audits, runs and their logs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from lineage.artifacts import ArtifactKind
+from lineage.client import documents, waiting
+from lineage.client.answers import Rows
+from lineage.client.artifacts import Artifact, Audit
+from lineage.client.runs import Run, Trial, as_kind
+from lineage.client.session import PAGE, Ref, Session, id_of
+from lineage.client.waiting import Progress
+from lineage.client.walks import Path, Walk
+from lineage.errors import NotFound
+
+
+class Questions(Session):
+    """Everything that is asked of the graph."""
+
+    def artifact(
+        self, kind: ArtifactKind | str, name: str, version: str | None = None, namespace: str = "default"
+    ) -> Artifact:
+        """A version of a name: the one given, that of "@alias", or the newest; raise NotFound."""
+        found = self.query(
+            documents.ARTIFACT_BY_NAME, kind=as_kind(kind).name, name=name, namespace=namespace, version=version
+        )["artifact"]
+        if found is None:
+            which = f"{name} {version}" if version else name
+            raise NotFound(f"there is no {as_kind(kind).value} {which!r} in the namespace {namespace!r}")
+        return Artifact.read(found)
+
+    def node(self, id: str) -> Artifact:
+        """The artifact with an id; raise NotFound."""
+        found = self.query(documents.ARTIFACT_BY_ID, id=id)["node"]
+        if not found:
+            raise NotFound(f"there is no artifact with the id {id!r}")
+        return Artifact.read(found)
+
+    def artifacts(
+        self, *, kinds: Sequence[ArtifactKind | str] = (), first: int = PAGE, **filter: Any
+    ) -> Rows[Artifact]:
+        """The newest artifacts; *filter* takes namespace, name, tag, alias, retracted."""
+        wanted = {**filter, **({"kinds": _kinds(kinds)} if kinds else {})}
+        return self._pages(documents.ARTIFACTS, Artifact, first, filter=wanted)
+
+    def search(self, text: str, *, kinds: Sequence[ArtifactKind | str] = (), first: int = 20) -> Rows[Artifact]:
+        """Artifacts that match words, the best first."""
+        return self._pages(documents.SEARCH, Artifact, first, text=text, kinds=_kinds(kinds) or None)
+
+    def impact(self, *of: Ref, **bounds: Any) -> Walk:
+        """Everything that depends on *of*; *bounds* are kinds, max_depth, as_of, first, after."""
+        return self._walk("impact", of, **bounds)
+
+    def provenance(self, *of: Ref, **bounds: Any) -> Walk:
+        """Everything that *of* depends on; *bounds* as for `impact`."""
+        return self._walk("provenance", of, **bounds)
+
+    def paths(self, source: Ref, target: Ref, first: int = 10) -> list[Path]:
+        """The shortest ways along dependencies from *source* to *target*."""
+        variables = {"from": id_of(source), "to": id_of(target), "first": first}
+        return [Path.read(each) for each in self.query(documents.PATHS, **variables)["paths"]]
+
+    def audit(self, model: Ref) -> Audit:
+        """Where a model comes from, whether the record is whole, and whether the bytes are still those recorded."""
+        return Audit.read(self.query(documents.AUDIT, model=id_of(model))["audit"])
+
+    def run(self, id: Ref) -> Run:
+        """One run with what it used and made; raise NotFound."""
+        return self._run(documents.RUN_BY_ID, id_of(id))
+
+    def runs(self, *, kinds: Sequence[str] = (), states: Sequence[str] = (), first: int = 20) -> Rows[Run]:
+        """The newest runs."""
+        named = {"kinds": [each.upper() for each in kinds], "states": [each.upper() for each in states]}
+        return self._pages(documents.RUNS, Run, first, filter={name: each for name, each in named.items() if each})
+
+    def trials(self, run: Ref, first: int = 1000) -> Rows[Trial]:
+        """The trials of a tuning run, by number."""
+        return self._pages(documents.TRIALS, Trial, first, within="run", id=id_of(run))
+
+    def log(self, run: Ref, after: int = 0) -> tuple[str, int]:
+        """The text of a run's log from position *after* on, and the position to go on from."""
+        found = self.query(documents.LOG, id=id_of(run), after=after)["run"]
+        if found is None:
+            raise NotFound(f"there is no run with the id {id_of(run)!r}")
+        return str(found["log"]["text"]), int(found["log"]["next"])
+
+    def status(self) -> dict[str, Any]:
+        """The versions of the server and of Neo4j, and the executors there are."""
+        return dict(self.query(documents.STATUS)["status"])
+
+    def wait(
+        self, run: Ref, *, progress: Progress | bool | None = None, timeout: float | None = None, check: bool = True
+    ) -> Run:
+        """Wait until a run is over, whoever restarts meanwhile.
+
+        Args:
+            progress: called with the run at each look; True draws a bar.
+            timeout: seconds; Unavailable is raised after them.
+            check: raise ExecutionFailed, with the end of the log, when it did not succeed.
+        """
+        id = id_of(run)
+        waiting.until_over(
+            lambda: self._run(documents.RUN_WATCHED, id), progress=progress, timeout=timeout, patience=self._transport
+        )
+        done = self.run(id)
+        if check:
+            waiting.require_success(done, lambda: self.log(id)[0])
+        return done
+
+    def _run(self, document: str, id: str) -> Run:
+        found = self.query(document, id=id)["run"]
+        if found is None:
+            raise NotFound(f"there is no run with the id {id!r}")
+        return Run.read(found)
+
+    def _walk(
+        self,
+        verb: str,
+        of: Sequence[Ref],
+        *,
+        kinds: Sequence[ArtifactKind | str] = (),
+        max_depth: int | None = None,
+        as_of: datetime | None = None,
+        first: int = PAGE,
+        after: str | None = None,
+    ) -> Walk:
+        bounds = {"maxDepth": max_depth, "asOf": as_of.isoformat() if as_of else None, "first": first, "after": after}
+        ids = [id_of(each) for each in of]
+        found = self.query(documents.walk(verb), of=ids, kinds=_kinds(kinds) or None, **bounds)["walk"]
+        return Walk.read(found, origins=tuple(each for each in of if isinstance(each, Artifact)))
+
+
+def _kinds(kinds: Sequence[ArtifactKind | str]) -> list[str]:
+    return [as_kind(kind).name for kind in kinds]

@@ -1,0 +1,254 @@
+"""The verbs that change something: what is defined, what starts a run, what is moved."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any, TypedDict, Unpack
+
+from lineage.client import sources
+from lineage.client.artifacts import Artifact, Promotion
+from lineage.client.runs import Run
+from lineage.client.session import Ref, Session, cased, id_of
+
+
+class Labels(TypedDict, total=False):
+    """What every definition may be given beside its name."""
+
+    namespace: str
+    description: str | None
+    tags: Sequence[str]
+
+
+class Options(TypedDict, total=False):
+    """What everything that starts a run may be given."""
+
+    idempotency_key: str | None
+    executor: str
+    resources: Mapping[str, Any] | None
+    max_attempts: int
+
+
+class Named(Labels, Options, total=False):
+    """Both: for what starts a run that makes a named thing."""
+
+
+class Learning(Named, total=False):
+    """What training and tuning share beside what they name."""
+
+    hyperparameters: Mapping[str, Any]
+    evaluate_on: str
+    seed: int
+
+
+class Searching(Learning, total=False):
+    """What tuning may be given on top."""
+
+    objective: str | None
+    trials: int
+    parallel: int
+    sampler: str
+    pruner: str
+    max_failed_trials: int | None
+
+
+class Verbs(Session):
+    """Everything that changes the graph; the same content twice gives the same node."""
+
+    # What is defined at once
+
+    def define_feature(
+        self,
+        name: str,
+        sql: str,
+        source: str,
+        entity: Sequence[str],
+        datasets: Mapping[str, str] | None = None,
+        **labels: Unpack[Labels],
+    ) -> Artifact:
+        """Define a feature: one SQL expression over the columns of a FROM clause; *datasets* pins versions by name."""
+        pinned = [{"name": dataset, "version": version} for dataset, version in (datasets or {}).items()]
+        return self._define(
+            "define_feature", name=name, sql=sql, source=source, entity=entity, datasets=pinned, **labels
+        )
+
+    def define_feature_set(
+        self, name: str, features: Sequence[Ref], label: Ref | None = None, **labels: Unpack[Labels]
+    ) -> Artifact:
+        """Define what a model needs: features in order, and the label."""
+        ids = [id_of(feature) for feature in features]
+        return self._define(
+            "define_feature_set", name=name, features=ids, label=None if label is None else id_of(label), **labels
+        )
+
+    def register_model_code(
+        self,
+        name: str,
+        path: str | FilePath,
+        entry: str,
+        contract: str = "build",
+        feature_set: Ref | None = None,
+        **labels: Unpack[Labels],
+    ) -> Artifact:
+        """Register a source tree (a folder, or one file), with the commit that it stands at."""
+        path = FilePath(path)
+        feature_id = None if feature_set is None else id_of(feature_set)
+        files, git = sources.read(path), sources.git(path)
+        return self._define(
+            "register_model_code",
+            name=name,
+            entry=entry,
+            contract=contract,
+            files=files,
+            git=git,
+            feature_set=feature_id,
+            **labels,
+        )
+
+    def define_search_space(self, name: str, parameters: Mapping[str, Any], **labels: Unpack[Labels]) -> Artifact:
+        """Define the hyperparameters that may be tuned."""
+        return self._define("define_search_space", name=name, parameters=parameters, **labels)
+
+    def define_metric(
+        self,
+        name: str,
+        metric: str | None = None,
+        threshold: float | None = None,
+        min_absolute_change: float | None = None,
+        min_relative_change: float | None = None,
+        **labels: Unpack[Labels],
+    ) -> Artifact:
+        """Define a metric to collect, and what a model must reach to be promoted."""
+        return self._define(
+            "define_metric",
+            name=name,
+            metric=metric or name,
+            threshold=threshold,
+            min_absolute_change=min_absolute_change,
+            min_relative_change=min_relative_change,
+            **labels,
+        )
+
+    # What starts a run
+
+    def register_dataset(
+        self,
+        name: str,
+        uri: str | FilePath,
+        format: str | None = None,
+        null_values: Sequence[str] | None = None,
+        **given: Unpack[Named],
+    ) -> Run:
+        """Read a dataset where it lies: schema, statistics, digest."""
+        where = str(uri) if "://" in str(uri) else str(FilePath(uri).expanduser().absolute())
+        return self._start("register_dataset", name=name, uri=where, format=format, null_values=null_values, **given)
+
+    def create_training_set(
+        self, name: str, feature_set: Ref, split: Mapping[str, Any], where: str | None = None, **given: Unpack[Named]
+    ) -> Run:
+        """Write a feature set's splits as Parquet; *split* is a rule by RATIO, HASH or TIME."""
+        return self._start(
+            "create_training_set", name=name, feature_set=id_of(feature_set), split=cased(split), where=where, **given
+        )
+
+    def register_environment(
+        self,
+        name: str,
+        packages: Sequence[str],
+        version: str | None = None,
+        language: str = "python",
+        **given: Unpack[Named],
+    ) -> Run:
+        """Resolve packages to a lock with hashes; *version* is that of the language."""
+        return self._start(
+            "register_environment", name=name, packages=packages, version=version, language=language, **given
+        )
+
+    def train(
+        self,
+        name: str,
+        training_set: Ref,
+        model_code: Ref,
+        environment: Ref,
+        metrics: Sequence[Ref],
+        **given: Unpack[Learning],
+    ) -> Run:
+        """Fit one model and evaluate it."""
+        return self._start("train", name=name, **_inputs(training_set, model_code, environment, metrics), **given)
+
+    def tune(
+        self,
+        name: str,
+        training_set: Ref,
+        model_code: Ref,
+        environment: Ref,
+        metrics: Sequence[Ref],
+        search_space: Ref,
+        **given: Unpack[Searching],
+    ) -> Run:
+        """Search for the best hyperparameters, then fit and evaluate them."""
+        inputs = _inputs(training_set, model_code, environment, metrics)
+        return self._start("tune", name=name, search_space=id_of(search_space), **inputs, **given)
+
+    def evaluate(
+        self,
+        model: Ref,
+        metrics: Sequence[Ref],
+        training_set: Ref | None = None,
+        split: str = "test",
+        **given: Unpack[Options],
+    ) -> Run:
+        """Measure a model on a split."""
+        other = None if training_set is None else id_of(training_set)
+        ids = [id_of(metric) for metric in metrics]
+        return self._start("evaluate", model=id_of(model), metrics=ids, training_set=other, split=split, **given)
+
+    def score(
+        self,
+        name: str,
+        model: Ref,
+        where: str | None = None,
+        datasets: Mapping[str, Ref] | None = None,
+        **given: Unpack[Named],
+    ) -> Run:
+        """Score rows in batch: those that meet *where*, of the model's datasets or of the versions given by name."""
+        chosen = [{"name": each, "id": id_of(dataset)} for each, dataset in (datasets or {}).items()]
+        return self._start("score", name=name, model=id_of(model), where=where, datasets=chosen, **given)
+
+    # What changes what is there
+
+    def promote(
+        self, model: Ref, alias: str = "champion", *, force: bool = False, reason: str | None = None
+    ) -> Promotion:
+        """Move an alias to a model that has passed its thresholds; raise Conflict when it has not."""
+        return Promotion.read(self._mutate("promote", model=id_of(model), alias=alias, force=force, reason=reason))
+
+    def cancel_run(self, run: Ref) -> Run:
+        """Ask a run to stop."""
+        return Run.read(self._mutate("cancel_run", id=id_of(run))["run"])
+
+    def retract(self, artifact: Ref, reason: str) -> Artifact:
+        """Mark an artifact as withdrawn; it stays, as a tombstone."""
+        return Artifact.read(self._mutate("retract", id=id_of(artifact), reason=reason)["artifact"])
+
+    def record_lineage(
+        self,
+        nodes: Sequence[Mapping[str, Any]] = (),
+        edges: Sequence[Mapping[str, Any]] = (),
+        producer: str | None = None,
+    ) -> dict[str, int]:
+        """Record lineage of another system in bulk; how many nodes and edges were new to the graph."""
+        return self._mutate("record_lineage", nodes=list(nodes), edges=list(edges), producer=producer)
+
+    def _define(self, verb: str, **input: Any) -> Artifact:
+        (found,) = self._mutate(verb, **input).values()
+        return Artifact.read(found)
+
+    def _start(self, verb: str, **input: Any) -> Run:
+        # A key of its own makes it safe to send again what may have arrived.
+        key = input.pop("idempotency_key", None) or uuid.uuid4().hex
+        return Run.read(self._mutate(verb, **input, idempotency_key=key)["run"])
+
+
+def _inputs(training_set: Ref, model_code: Ref, environment: Ref, metrics: Sequence[Ref]) -> dict[str, Any]:
+    single = {"training_set": training_set, "model_code": model_code, "environment": environment}
+    return {name: id_of(ref) for name, ref in single.items()} | {"metrics": [id_of(metric) for metric in metrics]}
