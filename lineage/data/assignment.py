@@ -1,5 +1,7 @@
 """Who goes where: each row of a frame gets its split, by SQL that gives the same answer everywhere."""
 
+from typing import Any
+
 from lineage.data import tables
 from lineage.data.frames import Plan
 from lineage.data.rules import By, SplitRule
@@ -7,7 +9,7 @@ from lineage.data.statistics import is_nested
 from lineage.data.tables import Connection, literal
 from lineage.errors import InvalidInput
 
-HASH_DIGITS = 13  # hex digits of a digest that make a fraction; a DOUBLE holds them exactly
+DIGITS = 13  # hex digits of a key's digest that count; products of shares with 16^13 are exact in a float
 
 
 def assign(connection: Connection, plan: Plan, rule: SplitRule, extra_type: str | None) -> dict[str, int]:
@@ -15,10 +17,7 @@ def assign(connection: Connection, plan: Plan, rule: SplitRule, extra_type: str 
     if rule.by is By.TIME:
         return _by_time(connection, rule, str(extra_type))
     if rule.by is By.HASH:
-        fraction = _fraction(plan, rule)
-        chosen = f"CASE WHEN {fraction} < {rule.test!r} THEN 'test' "
-        chosen += f"WHEN {fraction} < {rule.test + rule.validate!r} THEN 'validate' ELSE 'train' END"
-        connection.execute(f"CREATE TABLE made.split AS SELECT *, {chosen} AS split FROM made.frame")
+        _by_hash(connection, plan, rule)
     else:
         _by_ratio(connection, plan, rule)
     return {}
@@ -31,29 +30,33 @@ def key_text(plan: Plan) -> str:
     return " || ".join(f"({each})" for each in texts)
 
 
-def _hash(plan: Plan, rule: SplitRule) -> str:
-    return f"md5('{rule.seed}:' || {key_text(plan)})"
+def _number(plan: Plan, rule: SplitRule) -> str:
+    """A number from 0 to below 16^DIGITS for each key; of md5, as DuckDB's own hash may change with its version."""
+    return f"('0x' || substr(md5('{rule.seed}:' || {key_text(plan)}), 1, {DIGITS}))::BIGINT"
 
 
-def _fraction(plan: Plan, rule: SplitRule) -> str:
-    """A number from 0 to below 1 for each key; of md5, as DuckDB's own hash may change from version to version."""
-    number = f"('0x' || substr({_hash(plan, rule)}, 1, {HASH_DIGITS}))::BIGINT"
-    return f"({number} / {float(16**HASH_DIGITS)!r}::DOUBLE)"
+def _by_hash(connection: Connection, plan: Plan, rule: SplitRule) -> None:
+    bounds = [int(share * 16**DIGITS) for share in (rule.test, rule.test + rule.validate)]
+    _make(connection, plan, rule, *bounds)
 
 
 def _by_ratio(connection: Connection, plan: Plan, rule: SplitRule) -> None:
-    connection.execute(
-        f"CREATE TABLE made.keys AS SELECT key, row_number() OVER (ORDER BY hash, key) AS position FROM "
-        f"(SELECT DISTINCT {key_text(plan)} AS key, {_hash(plan, rule)} AS hash FROM made.frame)"
-    )
-    count = int(tables.row(connection, "SELECT count(*) FROM made.keys")[0])
+    """Put the keys in the order of their numbers; the first of them are for tests, the next for validating."""
+    connection.execute(f"CREATE TABLE made.numbers AS SELECT DISTINCT {_number(plan, rule)} AS n FROM made.frame")
+    count = int(tables.row(connection, "SELECT count(*) FROM made.numbers")[0])
     test, validate = round(count * rule.test), round(count * rule.validate)
-    chosen = f"CASE WHEN position <= {test} THEN 'test' WHEN position <= {test + validate} THEN 'validate' "
-    connection.execute(
-        f"CREATE TABLE made.split AS SELECT frame.*, {chosen} ELSE 'train' END AS split "
-        f"FROM made.frame JOIN made.keys ON keys.key = {key_text(plan)}"
+    ends = "SELECT n, row_number() OVER (ORDER BY n) - 1 AS position FROM made.numbers"
+    found = dict(
+        connection.execute(f"SELECT position, n FROM ({ends}) WHERE position IN ({test}, {test + validate})").fetchall()
     )
-    connection.execute("DROP TABLE made.keys")
+    connection.execute("DROP TABLE made.numbers")
+    _make(connection, plan, rule, *(int(found.get(end, 16**DIGITS)) for end in (test, test + validate)))
+
+
+def _make(connection: Connection, plan: Plan, rule: SplitRule, test_end: int, validate_end: int) -> None:
+    chosen = f"CASE WHEN n < {test_end} THEN 'test' WHEN n < {validate_end} THEN 'validate' ELSE 'train' END"
+    numbered = f"SELECT *, {_number(plan, rule)} AS n FROM made.frame"
+    connection.execute(f"CREATE TABLE made.split AS SELECT * EXCLUDE (n), {chosen} AS split FROM ({numbered})")
 
 
 def _by_time(connection: Connection, rule: SplitRule, type_: str) -> dict[str, int]:
@@ -76,10 +79,21 @@ def _by_time(connection: Connection, rule: SplitRule, type_: str) -> dict[str, i
     return {"time_null": int(null), "after_until": int(late)}
 
 
-def overlap(connection: Connection, plan: Plan) -> dict[str, int]:
-    """How many keys stand in more than one split, and on how many rows: the proof, or what is to be known."""
-    shared = (
-        f"SELECT {key_text(plan)} AS key, count(*) AS n FROM made.split GROUP BY key HAVING count(DISTINCT split) > 1"
+def keys(connection: Connection, plan: Plan) -> dict[str, Any]:
+    """What is to be known of the keys: those on several rows, those with a NULL, and those in more than one split.
+
+    The last is the proof that the splits are disjoint, or says by how much they are not.
+    """
+    slots = plan.slots[: len(plan.entity)]
+    has_null = " OR ".join(f"{slot} IS NULL" for slot in slots)
+    grouped = (
+        f"SELECT {has_null} AS has_null, count(*) AS n, min(split) <> max(split) AS is_shared "
+        f"FROM made.split GROUP BY {', '.join(slots)}"
     )
-    keys, rows = tables.row(connection, f"SELECT count(*), coalesce(sum(n), 0)::BIGINT FROM ({shared})")
-    return {"rows_shared": int(rows), "keys_shared": int(keys)}
+    duplicate, null, shared, rows = tables.row(
+        connection,
+        "SELECT count(*) FILTER (n > 1 AND NOT has_null), sum(n) FILTER (has_null), "
+        f"count(*) FILTER (is_shared), sum(n) FILTER (is_shared) FROM ({grouped})",
+    )
+    overlap = {"rows_shared": int(rows or 0), "keys_shared": int(shared)}
+    return {"duplicate_keys": int(duplicate), "null_keys": int(null or 0), "overlap": overlap}

@@ -1,5 +1,6 @@
 """SQL that people write, parsed by sqlglot: one expression or one FROM clause, nothing else, in one spelling."""
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,6 +13,9 @@ from lineage.errors import InvalidInput
 T = TypeVar("T")
 LENGTH_LIMIT = 10_000  # characters of one piece of SQL
 Expr = exp.Expr
+
+# What the parser takes for a statement is refused here; its warning would put people's SQL into logs.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 ROOTS = (exp.Condition, exp.AtTimeZone, exp.Interval, exp.Star, exp.Alias, exp.Query, exp.Paren)
 #: What is refused, with the words for it. DuckDB's own tree is judged after this one, by an allow-list.
@@ -81,6 +85,8 @@ def _guarded(function: Callable[[], T], field: str) -> T:
         return function()
     except SqlglotError as error:
         raise InvalidInput(f"it is not SQL: {_plain(error)}", field=field) from error
+    except ValueError as error:  # the parser trips over some nonsense
+        raise InvalidInput("it is not SQL", field=field) from error
     except RecursionError as error:
         raise InvalidInput("it is nested too deeply", field=field) from error
 

@@ -216,12 +216,6 @@ def build(connection: Connection, plan: Plan, *, where: str | None = None, extra
     return int(tables.row(connection, "SELECT count(*) FROM made.frame")[0])
 
 
-def keys_in(connection: Connection, plan: Plan, table: str) -> dict[str, int]:
-    """How many keys stand on more than one row of *table*, and how many rows have a NULL in their key."""
-    nulls = tables.row(connection, f"SELECT count(*) FROM {table} WHERE NOT ({_not_null(plan)})")[0]
-    return {"duplicate_keys": _duplicates(connection, plan, table), "null_keys": int(nulls)}
-
-
 def _make_part(
     connection: Connection, plan: Plan, number: int, part: Part, *, where: str | None, extra: str | None
 ) -> None:

@@ -171,8 +171,7 @@ def _body(connection: Connection, plan: Plan, rule: SplitRule, where: str | None
         "features": [member.feature.name for member in plan.features],
         "label": plan.label.feature.name,
         "entity": [key["name"] for key in plan.entity],
-        "overlap": assignment.overlap(connection, plan),
-        **frames.keys_in(connection, plan, "made.split"),
+        **assignment.keys(connection, plan),
     }
 
 
