@@ -1,0 +1,62 @@
+"""`python -m executors`: a worker that does runs until it is told to stop."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+
+import structlog
+
+from executors.worker import Worker, utc_now
+from lineage.embedded import connected
+from lineage.errors import LineageError
+from lineage.settings import Settings
+from lineage.store import Store
+
+
+async def work(settings: Settings, *, name: str) -> None:
+    """Do runs until SIGTERM or SIGINT; work that is under way goes on, for the next worker to adopt."""
+    async with connected(settings) as graph:
+        store = Store(graph)
+        await store.migrate(now=utc_now())
+        worker = Worker(store, settings, name=name)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        await worker.work()
+
+
+def main() -> int:
+    """Read the arguments, work, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m executors", description=__doc__)
+    parser.add_argument("--name", default=f"{socket.gethostname()}-{os.getpid()}", help="the worker's name in leases")
+    args = parser.parse_args()
+    _configure_logs()
+    try:
+        asyncio.run(work(Settings.from_environ(), name=args.name))
+    except LineageError as error:
+        print(f"lineage: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _configure_logs() -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
