@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
-from lineage.files import Files
-from lineage.tuning.studies import Studies
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -22,9 +20,11 @@ from api.schema import schema
 from api.security import Guard, check_listening
 from api.telemetry import CONTENT_TYPE, Metrics, Telemetry
 from lineage.errors import LineageError
+from lineage.files import Files
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.store.census import Census
+from lineage.tuning.studies import Studies
 
 STATIC = Path(__file__).parent / "static"
 HEALTH_SECONDS = 5.0

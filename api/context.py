@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import strawberry
-from lineage.files import Files
-from lineage.tuning.studies import Studies
 from strawberry.dataloader import DataLoader
 
 from lineage.artifacts import Artifact
+from lineage.files import Files
 from lineage.runs import Run
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.store.graph import Row
+from lineage.tuning.studies import Studies
 
 V = TypeVar("V")
 BATCH = 1_000  # ids that one query of a loader names

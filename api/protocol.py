@@ -100,7 +100,9 @@ class Protocol:
         async with self.services.files.open_put() as writer:
             async for chunk in request.stream():
                 await writer.write(chunk)
-        return _json({"sha256": writer.stored.sha256, "bytes": writer.stored.bytes})
+        kept = writer.stored
+        assert kept is not None  # the block has ended well
+        return _json({"sha256": kept.sha256, "bytes": kept.bytes})
 
 
 def _json(body: Body) -> Response:

@@ -4,7 +4,6 @@ from datetime import datetime
 from enum import Enum
 
 import strawberry
-from lineage.tuning.studies import TrialRow
 from strawberry.scalars import JSON
 
 from api.artifacts import Artifact, Node, shown
@@ -13,6 +12,7 @@ from api.pages import PAGE, Connection, check_first, decode, encode, page
 from api.sdl import object_type
 from lineage import runs as domain
 from lineage.runs import RunKind, RunState
+from lineage.tuning.studies import TrialRow
 
 strawberry.enum(RunKind, description="What a run does.")
 strawberry.enum(
@@ -136,7 +136,7 @@ class Run(Node):
     async def trials(self, info: Info, first: int = PAGE, after: str | None = None) -> Connection[Trial]:
         """The trials of a tuning run, in the order in which they were asked for."""
         check_first(first)
-        start = decode(after, int)[0] if after else -1
+        start = int(decode(after, int)[0]) if after else -1
         rows = sorted(await info.context.services.studies.trials(self.id), key=lambda row: row.number)
 
         async def count() -> int:
