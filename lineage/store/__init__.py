@@ -9,6 +9,8 @@ from lineage.store import migrations
 from lineage.store.artifacts import Artifacts
 from lineage.store.graph import Graph
 from lineage.store.runs import Runs
+from lineage.store.search import Search
+from lineage.store.walks import Walks
 
 
 class Store:
@@ -18,6 +20,8 @@ class Store:
         self.graph = graph
         self.artifacts = Artifacts(graph)
         self.runs = Runs(graph)
+        self.search = Search(graph)
+        self.walks = Walks(graph, self.artifacts)
 
     async def migrate(self, *, now: datetime) -> Sequence[str]:
         """Apply the migrations that are pending and return their names; raise MigrationDrift on an edited one."""

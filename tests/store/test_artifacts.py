@@ -27,8 +27,8 @@ async def test_the_same_content_twice_is_one_node(store: Store) -> None:
     again = (await store.artifacts.record([a_dataset()], now=NOW + timedelta(days=1), by="bob"))[0]
 
     assert first == again
-    assert (NOW, "ann") == (again.created_at, again.created_by)
-    assert 1 == await store.artifacts.count(ArtifactFilter())
+    assert (again.created_at, again.created_by) == (NOW, "ann")
+    assert await store.artifacts.count(ArtifactFilter()) == 1
 
 
 async def test_a_version_keeps_its_digest(store: Store) -> None:
@@ -38,7 +38,7 @@ async def test_a_version_keeps_its_digest(store: Store) -> None:
 
     with pytest.raises(Conflict):
         await store.artifacts.record([a_dataset("planes"), other], now=NOW, by="ann")
-    assert 1 == await store.artifacts.count(ArtifactFilter())
+    assert await store.artifacts.count(ArtifactFilter()) == 1
 
 
 async def test_an_edge_to_nowhere_writes_nothing(store: Store) -> None:
@@ -48,7 +48,7 @@ async def test_an_edge_to_nowhere_writes_nothing(store: Store) -> None:
 
     with pytest.raises(NotFound):
         await store.artifacts.record([dataset], [edge], now=NOW, by="ann")
-    assert 0 == await store.artifacts.count(ArtifactFilter())
+    assert await store.artifacts.count(ArtifactFilter()) == 0
 
 
 async def test_edges_are_recorded_once(store: Store) -> None:
