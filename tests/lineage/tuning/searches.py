@@ -23,7 +23,7 @@ POINTS = {
 
 def bowl(params: Mapping[str, Any]) -> float:
     """An objective whose best is 0, at x = 0 and n = 1."""
-    return float(params["x"]) ** 2 + params["n"] - 1
+    return float(params["x"] ** 2 + params["n"] - 1)
 
 
 async def a_run(store: Store, *, attempt: int = 1) -> str:
@@ -64,13 +64,13 @@ async def ask(studies: Studies, run_id: str, *, slot: str = "0", attempt: int = 
 
 async def tell(studies: Studies, run_id: str, number: int, value: float | None = 1.0, **more: Any) -> None:
     """Tell how a trial ended; COMPLETE unless *more* says otherwise."""
-    told = {"attempt": 1, "state": "COMPLETE", "now": NOW + timedelta(seconds=number + 1), **more}
+    told: dict[str, Any] = {"attempt": 1, "state": "COMPLETE", "now": NOW + timedelta(seconds=number + 1), **more}
     await studies.tell(run_id, number, value=value, **told)
 
 
 async def run_slot(studies: Studies, run_id: str, *, slot: str = "0") -> list[dict[str, Any]]:
     """Try what a slot is asked until the search is done; the parameters tried, in order."""
-    tried = []
+    tried: list[dict[str, Any]] = []
     while True:
         asked = await studies.ask(run_id, slot=slot, attempt=1, now=NOW)
         if asked.done:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from typing import Any
 
 import anyio
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lineage.errors import AttemptOver, Conflict, InvalidInput, NotFound
 from lineage.searchspace import SearchSpace
 from lineage.store import Store
-from lineage.tuning.studies import Studies, check_names
+from lineage.tuning.studies import Studies
 from tests.conftest import NOW
 from tests.lineage.tuning.searches import (
     BOWL,
@@ -32,14 +33,15 @@ def studies(store: Store) -> Studies:
     return Studies(store.graph)
 
 
-async def test_the_budget_is_exact_among_racing_slots(store: Store) -> None:
-    """Eight slots over two servers never take more trials than allowed, and each trial goes to one slot."""
+@pytest.mark.parametrize("count", [2, 8])
+async def test_the_budget_is_exact_among_racing_slots(store: Store, count: int) -> None:
+    """Eight slots over several servers never take more trials than allowed, and each trial goes to one slot."""
     run_id = await a_search(store, trials=21, sampler="random")
-    servers = [Studies(store.graph), Studies(store.graph)]
+    servers = [Studies(store.graph) for _ in range(count)]
     asked: list[int] = []
 
     async def slot(index: int) -> None:
-        studies = servers[index % 2]
+        studies = servers[index % count]
         while (answer := await studies.ask(run_id, slot=str(index), attempt=1, now=NOW)).trial is not None:
             asked.append(answer.trial.number)
             await tell(studies, run_id, answer.trial.number)
@@ -326,7 +328,12 @@ async def test_the_best_follows_the_direction(
 async def test_a_run_has_one_study(store: Store, studies: Studies) -> None:
     """Ensuring the same again is fine; another search under the same run is a conflict, and no run is not found."""
     run_id = await a_run(store)
-    config = {"space": SearchSpace.parse({"parameters": BOWL}), "metric": "f1", "greater_is_better": True, "seed": None}
+    config: dict[str, Any] = {
+        "space": SearchSpace.parse({"parameters": BOWL}),
+        "metric": "f1",
+        "greater_is_better": True,
+        "seed": None,
+    }
     for _ in range(2):
         await studies.ensure(run_id, trials=3, **config)
 
@@ -336,12 +343,3 @@ async def test_a_run_has_one_study(store: Store, studies: Studies) -> None:
         await studies.ensure("run-none", trials=3, **config)
     with pytest.raises(NotFound):
         await studies.ask("run-none", slot="0", attempt=1, now=NOW)
-
-
-def test_names_are_checked() -> None:
-    """An unknown sampler or pruner is refused with what may have been meant."""
-    check_names(sampler="tpe", pruner="none")
-    with pytest.raises(InvalidInput, match="did you mean 'random'"):
-        check_names(sampler="randm", pruner="none")
-    with pytest.raises(InvalidInput, match="did you mean 'median'"):
-        check_names(sampler="tpe", pruner="medain")
