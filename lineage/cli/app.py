@@ -1,0 +1,205 @@
+"""The commands. Each imports what it needs when it runs, so that `lineage --help` is quick."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lineage.errors import ExecutionFailed, InvalidInput, LineageError
+from lineage.settings import Settings
+
+app = typer.Typer(
+    name="lineage",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Lineage of machine learning as a graph: register, train, ask what depends on what.",
+)
+runs = typer.Typer(no_args_is_help=True, help="List runs, look at one, read its log, cancel it.")
+app.add_typer(runs, name="run")
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback needs LINEAGE_TOKEN.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
+Home = Annotated[Path | None, typer.Option(help="Data directory; by default LINEAGE_HOME.", file_okay=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Namespace = Annotated[str, typer.Option(help="Namespace of the name.")]
+Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only this kind; may be given more than once.")]
+What = Annotated[str, typer.Argument(help="An id; KIND:NAME; KIND:NAME:VERSION; or KIND:NAME@ALIAS.")]
+RunId = Annotated[str, typer.Argument(help="Id of the run.")]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what *arguments* say; an error is one clear line and the exit code 1, wrong usage 2."""
+    try:
+        app(args=list(arguments), prog_name="lineage")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except LineageError as error:
+        _complain(error)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _complain(error: LineageError) -> None:
+    print(f"lineage: {error}", file=sys.stderr)
+    if isinstance(error, ExecutionFailed) and error.log_tail:
+        print(error.log_tail.rstrip(), file=sys.stderr)
+
+
+def _settings(**given: Any) -> Settings:
+    settings = Settings.from_environ(**{name: value for name, value in given.items() if value is not None})
+    if not settings.is_loopback and not settings.token:
+        message = f"listening on {settings.host} lets others in; set LINEAGE_TOKEN, or listen on 127.0.0.1"
+        raise InvalidInput(message, field="token")
+    return settings
+
+
+def _client(home: Path | None) -> Any:
+    from lineage.client import Client
+
+    return Client(settings=Settings.from_environ(home=home), patience=2.0)
+
+
+@app.command()
+def up(
+    host: Host = None,
+    port: Port = None,
+    home: Home = None,
+    workers: Annotated[int, typer.Option(help="Workers to start.", min=0, max=64)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything: Neo4j (the embedded one unless LINEAGE_NEO4J_URI is set), the API, a worker."""
+    from lineage.cli import stack
+
+    stack.keep(_settings(host=host, port=port, home=home), workers=workers, as_json=as_json)
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None, home: Home = None) -> None:
+    """Serve the API alone."""
+    from lineage.cli import processes
+
+    processes.become("api", _settings(host=host, port=port, home=home))
+
+
+@app.command()
+def work(home: Home = None) -> None:
+    """Do runs: one worker, beside any number of others."""
+    from lineage.cli import processes
+
+    processes.become("executors", Settings.from_environ(home=home))
+
+
+@app.command()
+def demo(
+    host: Host = None,
+    port: Port = None,
+    home: Home = None,
+    trials: Annotated[int, typer.Option(help="Trials of the search.", min=1, max=1000)] = 8,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep serving at the end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show all of it on real data: 336,776 flights, from the files to a promoted model and its lineage."""
+    from lineage.demo import show
+
+    show.demo(_settings(host=host, port=port, home=home), trials=trials, stay=stay, as_json=as_json)
+
+
+@app.command()
+def doctor(home: Home = None, as_json: AsJson = False) -> None:
+    """Say what is installed, what can be reached, and how everything is set."""
+    from lineage.cli import doctor as checks
+
+    checks.report(Settings.from_environ(home=home), as_json=as_json)
+
+
+@app.command()
+def impact(
+    what: What,
+    kind: Kinds = None,
+    depth: Annotated[int | None, typer.Option(help="Longest distance.", min=1)] = None,
+    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 100,
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """What depends on it: everything that is affected when it is wrong, the nearest first."""
+    from lineage.cli import asking
+
+    asking.impact(_client(home), what, kinds=kind or [], depth=depth, first=first, namespace=namespace, as_json=as_json)
+
+
+@app.command()
+def audit(what: What, namespace: Namespace = "default", home: Home = None, as_json: AsJson = False) -> None:
+    """Where a model comes from, whether the record is whole, and whether the bytes still match it.
+
+    With --json the whole audit is printed. The exit code is 1 when the record has gaps.
+    """
+    from lineage.cli import asking
+
+    if not asking.audit(_client(home), what, namespace=namespace, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="Words to look for.")],
+    kind: Kinds = None,
+    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find artifacts by words."""
+    from lineage.cli import asking
+
+    asking.search(_client(home), text, kinds=kind or [], first=first, as_json=as_json)
+
+
+@runs.command("list")
+def list_runs(
+    kind: Kinds = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only this state; may be given more than once.")] = None,
+    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """The newest runs."""
+    from lineage.cli import asking
+
+    asking.list_runs(_client(home), kinds=kind or [], states=state or [], first=first, as_json=as_json)
+
+
+@runs.command("show")
+def show_run(run: RunId, home: Home = None, as_json: AsJson = False) -> None:
+    """One run: its state, what it used and made, its trials."""
+    from lineage.cli import asking
+
+    asking.show_run(_client(home), run, as_json=as_json)
+
+
+@runs.command("logs")
+def show_log(
+    run: RunId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """The log of a run."""
+    from lineage.cli import asking
+
+    asking.show_log(_client(home), run, follow=follow, as_json=as_json)
+
+
+@runs.command("cancel")
+def cancel_run(run: RunId, home: Home = None, as_json: AsJson = False) -> None:
+    """Ask a run to stop."""
+    from lineage.cli import asking
+
+    asking.cancel_run(_client(home), run, as_json=as_json)
