@@ -64,10 +64,12 @@ class Trial:
         return [*([objective["metric"]] if objective else []), *self.metrics]
 
     def _program(self) -> Program:
-        need("sklearn", "scikit-learn")
+        need("numpy")
         code = self.job["code"]
         seed_all(self.seed)
-        return Program(self.root / code.get("path", "code"), code["entry"], code.get("contract", "build"))
+        program = Program(self.root / code.get("path", "code"), code["entry"], code.get("contract", "build"))
+        need("sklearn", "scikit-learn")
+        return program
 
     def tune(self) -> None:
         """Ask for trials and tell how they end, until there is nothing left to try."""

@@ -118,7 +118,8 @@ def last_lines(error: BaseException) -> str:
 
 def _theirs(frames: TracebackType | None) -> TracebackType | None:
     while frames is not None and frames.tb_next is not None:
-        if not os.path.realpath(frames.tb_frame.f_code.co_filename).startswith(OURS):
+        name = frames.tb_frame.f_code.co_filename
+        if not name.startswith("<frozen") and not os.path.realpath(name).startswith(OURS):
             return frames
         frames = frames.tb_next
     return frames
