@@ -93,7 +93,11 @@ def _read(
         rows, found = statistics.describe(connection, scans.scan(paths, reading), reading["columns"])
     if rows == 0:
         raise InvalidInput(f"{files[0].name} has no rows", field="uri")
-    return reading, rows, found
+    columns = [
+        {**column, "is_empty": True} if measured["null_count"] == rows else column
+        for column, measured in zip(reading["columns"], found, strict=True)
+    ]
+    return {**reading, "columns": columns}, rows, found
 
 
 def _column(dataset: Artifact, position: int, column: Mapping[str, str], measured: Mapping[str, Any]) -> Artifact:

@@ -85,7 +85,7 @@ def _guarded(function: Callable[[], T], field: str) -> T:
         return function()
     except SqlglotError as error:
         raise InvalidInput(f"it is not SQL: {_plain(error)}", field=field) from error
-    except ValueError as error:  # the parser trips over some nonsense
+    except (ValueError, AttributeError, TypeError, LookupError) as error:  # the parser trips over some nonsense
         raise InvalidInput("it is not SQL", field=field) from error
     except RecursionError as error:
         raise InvalidInput("it is nested too deeply", field=field) from error

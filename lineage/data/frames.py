@@ -11,7 +11,7 @@ from sqlglot import exp
 from lineage.artifacts import Artifact
 from lineage.data import functions, locations, scans, sources, tables
 from lineage.data.expressions import parse_expression, parse_from, text
-from lineage.data.features import check_defined, datasets_of, examine
+from lineage.data.features import check_defined, examine
 from lineage.data.functions import Window
 from lineage.data.tables import Connection, quote
 from lineage.errors import InvalidInput
@@ -193,8 +193,14 @@ def opened(plan: Plan, *, writes: Path) -> Iterator[Connection]:
             connection.execute("CREATE SCHEMA made")  # apart from the datasets, which may have any name
             for name, dataset in plan.datasets.items():
                 scan = scans.scan(files[name], dataset.body)
-                connection.execute(f"CREATE VIEW {quote(name)} AS SELECT * FROM {scan}")
+                connection.execute(f"CREATE VIEW {quote(name)} AS SELECT {_columns(dataset)} FROM {scan}")
             yield connection
+
+
+def _columns(dataset: Artifact) -> str:
+    """All columns; one without a value in a CSV has no type of its own and must fit wherever it is used."""
+    empty = [quote(each["name"]) for each in dataset.body["columns"] if each.get("is_empty")]
+    return f"* REPLACE ({', '.join(f'NULL AS {name}' for name in empty)})" if empty else "*"
 
 
 def build(connection: Connection, plan: Plan, *, where: str | None = None, extra: str | None = None) -> int:
@@ -295,8 +301,3 @@ def write(connection: Connection, plan: Plan, table: str, target: Path) -> dict[
 def versions(plan: Plan) -> dict[str, str]:
     """The datasets that the frame is made of, as name → id."""
     return {name: dataset.id for name, dataset in plan.datasets.items()}
-
-
-def datasets_needed(features: Sequence[Artifact]) -> dict[str, str]:
-    """The datasets that features were resolved against, as name → id."""
-    return {name: id for feature in features for name, id in datasets_of(feature).items()}

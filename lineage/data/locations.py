@@ -178,7 +178,7 @@ def opened(dataset: Artifact) -> Iterator[list[Path]]:
     scheme, path = _split(dataset.body["uri"])
     if scheme not in {"", "file"}:
         with located(dataset.body["uri"]) as location:
-            yield verified(dataset, _recorded_root(dataset, location))
+            yield verified(dataset, location.root)
         return
     files = verified(dataset, _root(path))
     with unchanged(files, dataset.name):
@@ -193,10 +193,6 @@ def unchanged(files: Sequence[Path], name: str) -> Iterator[None]:
     for file, state in zip(files, before, strict=True):
         if _state(file) != state:
             raise Conflict(f"dataset {name!r}: {file.name} was changed while it was read; try again")
-
-
-def _recorded_root(dataset: Artifact, location: Location) -> Path:
-    return location.root if len(location.files) > 1 else location.files[0].parent
 
 
 def verified(dataset: Artifact, root: Path) -> list[Path]:

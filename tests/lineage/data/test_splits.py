@@ -449,6 +449,19 @@ def test_newer_data_is_scored_without_its_label(small: Callable[..., Case], regi
     ]
 
 
+def test_newer_data_may_have_no_value_in_a_column(
+    small: Callable[..., Case], register: Callable[..., Artifact]
+) -> None:
+    """A column that is empty this time has no type to see, and features of it are NULL."""
+    case = small(numbered(10))
+    case.datasets["people"] = register("id,x\n1,NA\n2,\n")
+
+    found = case.select()
+
+    assert rows(found.file) == [{"id": id, "double": None, "quarter": None} for id in (1, 2)]
+    assert [each["type"] for each in found.columns] == ["BIGINT", "BIGINT", "DOUBLE"]
+
+
 def test_a_column_that_newer_data_lacks_is_named(small: Callable[..., Case], register: Callable[..., Artifact]) -> None:
     """Newer data without a column of a feature cannot be scored, and data that is not given neither."""
     case = small(numbered(10))
