@@ -70,7 +70,7 @@ SET s._lock = true
 WITH s, s.run_id AS run_id
 CALL (s, run_id) {
   WITH s WHERE run_id IS NULL
-  OPTIONAL MATCH (t:Trial {study_id: $study_id})
+  OPTIONAL MATCH (t:Trial {study_id: $study_id}) USING INDEX t:Trial(study_id, number) WHERE t.number >= 0
   DETACH DELETE t, s
 }
 RETURN run_id

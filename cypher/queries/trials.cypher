@@ -19,7 +19,7 @@ RETURN revision,
 // name: trials_of_run(run_id) many read
 // Every trial of a run's study, in order.
 MATCH (s:Study {run_id: $run_id})
-MATCH (t:Trial {study_id: s.study_id})
+MATCH (t:Trial {study_id: s.study_id}) USING INDEX t:Trial(study_id, number) WHERE t.number >= 0
 RETURN t {.*} AS trial
 ORDER BY t.number
 
@@ -34,7 +34,7 @@ LIMIT 1
 // name: count_trials(run_ids) many read
 // How many trials are in each state, for each of these runs.
 MATCH (s:Study) WHERE s.run_id IN $run_ids
-MATCH (t:Trial {study_id: s.study_id})
+MATCH (t:Trial {study_id: s.study_id}) USING INDEX t:Trial(study_id, number) WHERE t.number >= 0
 RETURN s.run_id AS run_id, t.state AS state, count(*) AS count
 ORDER BY run_id, state
 
