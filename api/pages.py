@@ -56,12 +56,12 @@ def check_first(first: int, largest: int = LARGEST_PAGE) -> int:
     return first
 
 
-def encode(*position: str | int) -> str:
+def encode(*position: str | float) -> str:
     """An opaque cursor for *position*."""
     return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
 
 
-def decode(cursor: str, *types: type) -> list[str | int]:
+def decode(cursor: str, *types: type) -> list[str | float]:
     """The position in *cursor*; raise InvalidInput when it is none of ours."""
     try:
         position = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))

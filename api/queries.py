@@ -1,21 +1,28 @@
 """What clients may ask."""
 
+from datetime import datetime
 from importlib.metadata import entry_points, version
+from typing import Annotated
 
 import strawberry
 
 from api.artifacts import Artifact, Asset, Node, shown
+from api.audits import Audit
 from api.context import Info
-from api.pages import PAGE, Connection, check_first, encode, moment, page
+from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
 from api.runs import Run
 from api.sdl import input_type, object_type
+from api.walks import Path, Walk, walked
 from lineage import artifacts as domain
+from lineage import provenance
 from lineage import runs as domain_runs
 from lineage.artifacts import ArtifactKind
 from lineage.runs import RunKind, RunState
 from lineage.store import artifacts as stored
 from lineage.store import runs as stored_runs
+from lineage.store.walks import MOST_PATHS, Direction
 
+WALK_PAGE, PATHS = 100, 10
 Kinds = list[ArtifactKind] | None
 
 
@@ -81,6 +88,75 @@ class Query:
         repository = info.context.store.artifacts
         rows = await repository.page(wanted, first=first + 1, after=moment(after))
         return page(rows, first, node=shown, cursor=_recorded, count=lambda: repository.count(wanted))
+
+    @strawberry.field
+    async def search(
+        self, info: Info, text: str, kinds: Kinds = None, first: int = PAGE, after: str | None = None
+    ) -> Connection[Artifact]:
+        """Artifacts that have every word in name, description, tags, columns or SQL, the best first."""
+        check_first(first)
+        search = info.context.store.search
+        position = decode(after, float, str) if after else None
+        behind = (float(position[0]), str(position[1])) if position else None
+        hits = await search.artifacts(text, kinds=kinds, first=first + 1, after=behind)
+        return page(
+            hits,
+            first,
+            node=lambda hit: shown(hit.artifact),
+            cursor=lambda hit: encode(*hit.cursor),
+            count=lambda: search.count(text, kinds=kinds),
+        )
+
+    @strawberry.field
+    async def impact(
+        self,
+        info: Info,
+        of: list[strawberry.ID],
+        kinds: Kinds = None,
+        max_depth: int | None = None,
+        as_of: datetime | None = None,
+        retracted: bool = False,
+        first: int = WALK_PAGE,
+        after: str | None = None,
+    ) -> Walk:
+        """Everything that depends on these artifacts, the nearest first, as the graph was at an instant."""
+        return await walked(info, Direction.DOWN, of, kinds, max_depth, as_of, retracted, first, after)
+
+    @strawberry.field
+    async def provenance(
+        self,
+        info: Info,
+        of: list[strawberry.ID],
+        kinds: Kinds = None,
+        max_depth: int | None = None,
+        as_of: datetime | None = None,
+        retracted: bool = False,
+        first: int = WALK_PAGE,
+        after: str | None = None,
+    ) -> Walk:
+        """Everything that these artifacts depend on, the nearest first, as the graph was at an instant."""
+        return await walked(info, Direction.UP, of, kinds, max_depth, as_of, retracted, first, after)
+
+    @strawberry.field
+    async def paths(
+        self,
+        info: Info,
+        from_: Annotated[strawberry.ID, strawberry.argument(name="from")],
+        to: strawberry.ID,
+        first: int = PATHS,
+    ) -> list[Path]:
+        """The shortest ways between two artifacts, whichever depends on the other."""
+        found, _ = await info.context.store.walks.paths(from_, to, first=check_first(first, MOST_PATHS))
+        return [Path.of(path) for path in found]
+
+    @strawberry.field
+    async def audit(self, info: Info, model: strawberry.ID, verify: bool = True) -> Audit:
+        """Where a model comes from, whether the record is complete, and whether the bytes still match it."""
+        services = info.context.services
+        found = await provenance.audit(
+            services.store, model, files=services.files, verify=verify, trial_counts=services.studies.counts
+        )
+        return Audit.of(found)
 
     @strawberry.field
     async def run(self, info: Info, id: strawberry.ID) -> Run | None:

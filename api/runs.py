@@ -35,10 +35,11 @@ class TrialState(Enum):
 
 @object_type
 class RunLog:
-    """A piece of a run's log; ask again with after = next."""
+    """A piece of a run's log, and the attempt that it ends in; ask again with after = next."""
 
     text: str
     next: int
+    attempt: int | None
 
 
 @object_type
@@ -161,7 +162,10 @@ class Run(Node):
     async def log(self, info: Info, after: int = 0) -> RunLog:
         """The next piece of the log behind number *after*; the text is empty when there is none."""
         rows = await info.context.store.runs.log(self.id, after=after)
-        return RunLog(text="".join(row["text"] for row in rows), next=rows[-1]["seq"] if rows else after)
+        if not rows:
+            return RunLog(text="", next=after, attempt=None)
+        text = "".join(row["text"] for row in rows)
+        return RunLog(text=text, next=rows[-1]["seq"], attempt=rows[-1]["attempt"])
 
 
 PLAIN = [

@@ -1,0 +1,80 @@
+"""The audit of a model as the schema shows it."""
+
+import strawberry
+from strawberry.scalars import JSON
+
+from api.artifacts import Node, shown
+from api.context import Info
+from api.kinds import Model
+from api.runs import Run
+from api.sdl import object_type
+from lineage import provenance as domain
+
+
+@object_type
+class Gap:
+    """Something that the record should say and does not."""
+
+    section: str
+    message: str
+
+
+@object_type
+class Fact:
+    """Something that the record says, and the node that says it."""
+
+    section: str
+    name: str
+    value: JSON | None
+    source_id: strawberry.Private[str | None]
+
+    @strawberry.field
+    async def source(self, info: Info) -> Node | None:
+        """The artifact or the run that says it."""
+        if self.source_id is None:
+            return None
+        if artifact := await info.context.loaders.artifacts.load(self.source_id):
+            return shown(artifact)
+        run = await info.context.loaders.runs.load(self.source_id)
+        return Run.of(run) if run else None
+
+
+@object_type
+class VerifiedDigest:
+    """Bytes that were read again, and whether they are those that were recorded."""
+
+    what: str
+    digest: str
+    verified: bool
+    message: str | None
+
+
+@object_type
+class Audit:
+    """Where a model comes from, whether the record of it is complete, and whether the bytes still match."""
+
+    model: Model
+    complete: bool
+    gaps: list[Gap]
+    facts: list[Fact]
+    verified_digests: list[VerifiedDigest]
+    seal: str
+    export: JSON
+
+    @classmethod
+    def of(cls, audit: domain.Audit) -> "Audit":
+        """*audit* as a type of the schema."""
+        model = shown(audit.model)
+        assert isinstance(model, Model)
+        return cls(
+            model=model,
+            complete=audit.complete,
+            gaps=[Gap(section=gap.section, message=gap.message) for gap in audit.gaps],
+            facts=[
+                Fact(section=fact.section, name=fact.name, value=JSON(fact.value), source_id=fact.source)
+                for fact in audit.facts
+            ],
+            verified_digests=[VerifiedDigest(**vars(each)) for each in audit.verified],
+            seal=audit.seal,
+            export=JSON(audit.export()),
+        )

@@ -1,0 +1,175 @@
+"""Impact, provenance, paths, search and audit over HTTP."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.store import Store
+from tests.api.serving import Client
+from tests.conftest import NOW
+
+pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
+K, E = ArtifactKind, EdgeType
+
+WALK = """totalCount counts { kind count } complete truncatedBy
+  pageInfo { hasNextPage endCursor } edges { distance cursor node { id name } }"""
+IMPACT = f"""query ($of: [ID!]!, $kinds: [ArtifactKind!], $maxDepth: Int, $asOf: DateTime, $first: Int! = 100,
+  $after: String) {{ walk: impact(of: $of, kinds: $kinds, maxDepth: $maxDepth, asOf: $asOf, first: $first,
+  after: $after) {{ {WALK} }} }}"""
+
+
+async def a_chain(store: Store) -> dict[str, Artifact]:
+    """Dataset ← column ← two features ← feature set ← training set ← model, each recorded a second after the other."""
+    names = {
+        "flights": K.DATASET,
+        "flights.delay": K.COLUMN,
+        "late": K.FEATURE,
+        "very_late": K.FEATURE,
+        "delays": K.FEATURE_SET,
+        "delays-2026": K.TRAINING_SET,
+        "model": K.MODEL,
+    }
+    made = {name: Artifact.defined(kind, name, {"n": name}) for name, kind in names.items()}
+    edges = [
+        ("flights.delay", E.DERIVED_FROM, "flights"),
+        ("late", E.DERIVED_FROM, "flights.delay"),
+        ("very_late", E.DERIVED_FROM, "flights.delay"),
+        ("delays", E.DERIVED_FROM, "late"),
+        ("delays", E.DERIVED_FROM, "very_late"),
+        ("delays-2026", E.DERIVED_FROM, "delays"),
+        ("model", E.TRAINED_ON, "delays-2026"),
+    ]
+    await store.artifacts.record(list(made.values()), now=NOW, by="t")
+    for second, (source, type_, target) in enumerate(edges):
+        edge = Edge(type=type_, source=made[source].id, target=made[target].id)
+        await store.artifacts.record([], [edge], now=NOW + timedelta(seconds=second), by="t")
+    return made
+
+
+async def test_what_a_column_affects(client: Client, store: Store) -> None:
+    """Everything that depends on a column, each once, by distance, with counts by kind."""
+    made = await a_chain(store)
+
+    walk = (await client.ask(IMPACT, {"of": [made["flights.delay"].id]}))["walk"]
+
+    assert [(1, "late"), (1, "very_late"), (2, "delays"), (3, "delays-2026"), (4, "model")] == sorted(
+        (edge["distance"], edge["node"]["name"]) for edge in walk["edges"]
+    )
+    assert (5, True, []) == (walk["totalCount"], walk["complete"], walk["truncatedBy"])
+    assert {"kind": "FEATURE", "count": 2} in walk["counts"]
+
+
+async def test_pages_of_a_walk(client: Client, store: Store) -> None:
+    """A walk is paged by cursor: together its pages are the whole, in order."""
+    of = [(await a_chain(store))["flights"].id]
+    whole = (await client.ask(IMPACT, {"of": of}))["walk"]["edges"]
+
+    seen: list[Any] = []
+    after, more = None, True
+    while more:
+        page = (await client.ask(IMPACT, {"of": of, "first": 4, "after": after}))["walk"]
+        seen += page["edges"]
+        after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+
+    assert whole == seen
+
+
+async def test_a_walk_that_is_cut_says_so(client: Client, store: Store) -> None:
+    """What lies deeper than maxDepth is left out, and the answer is not complete."""
+    of = [(await a_chain(store))["flights"].id]
+
+    walk = (await client.ask(IMPACT, {"of": of, "maxDepth": 2}))["walk"]
+
+    assert (3, False, ["DEPTH"]) == (walk["totalCount"], walk["complete"], walk["truncatedBy"])
+
+
+async def test_the_graph_as_it_was(client: Client, store: Store) -> None:
+    """As of an instant, only what was recorded by then is walked; a time without a zone is UTC."""
+    of = [(await a_chain(store))["flights"].id]
+    at = (NOW + timedelta(seconds=1)).replace(tzinfo=None).isoformat()
+
+    walk = (await client.ask(IMPACT, {"of": of, "asOf": at}))["walk"]
+
+    assert {"flights.delay", "late"} == {edge["node"]["name"] for edge in walk["edges"]}
+
+
+async def test_what_a_model_comes_from(client: Client, store: Store) -> None:
+    """Provenance walks the other way, and can show one kind alone."""
+    made = await a_chain(store)
+    query = "query ($of: [ID!]!) { provenance(of: $of, kinds: [DATASET]) { edges { distance node { id } } } }"
+
+    data = await client.ask(query, {"of": [made["model"].id]})
+
+    assert [{"distance": 5, "node": {"id": made["flights"].id}}] == data["provenance"]["edges"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"of": []}, "INVALID_INPUT"),
+        ({"of": ["nothing"]}, "NOT_FOUND"),
+        ({"of": ["x"], "first": 1001}, "LIMIT_EXCEEDED"),
+        ({"of": ["x"] * 1001}, "LIMIT_EXCEEDED"),
+        ({"of": ["x"], "maxDepth": 0}, "INVALID_INPUT"),
+        ({"of": ["x"], "after": "W10"}, "INVALID_INPUT"),
+    ],
+)
+async def test_a_walk_that_cannot_be(client: Client, arguments: dict[str, Any], code: str) -> None:
+    """A walk from nowhere, from what is not there, or in pages that are too large is refused."""
+    assert code == (await client.refused(IMPACT, arguments))["code"]
+
+
+async def test_paths(client: Client, store: Store) -> None:
+    """The ways from a model to a column: two, through either feature, each edge with its type and ends."""
+    made = await a_chain(store)
+    query = """query ($from: ID!, $to: ID!) { paths(from: $from, to: $to) {
+      nodes { name } links { type source target } } }"""
+
+    paths = (await client.ask(query, {"from": made["model"].id, "to": made["flights.delay"].id}))["paths"]
+
+    assert {"late", "very_late"} == {path["nodes"][3]["name"] for path in paths}
+    first = {"type": "TRAINED_ON", "source": made["model"].id, "target": made["delays-2026"].id}
+    assert [first, first] == [path["links"][0] for path in paths]
+
+
+async def test_search_in_pages(client: Client, store: Store) -> None:
+    """Words are found in names and columns; pages neither repeat nor skip though many match equally well."""
+    artifacts = [Artifact.defined(K.NOTEBOOK, f"delay study {number}", {"n": number}) for number in range(12)]
+    await store.artifacts.record(artifacts, now=NOW, by="t")
+    await store.search.settle()
+    query = """query ($after: String) { search(text: "stud", kinds: [NOTEBOOK], first: 5, after: $after) {
+      totalCount edges { node { id } } pageInfo { hasNextPage endCursor } } }"""
+
+    seen: list[str] = []
+    after, more = None, True
+    while more:
+        page = (await client.ask(query, {"after": after}))["search"]
+        seen += [edge["node"]["id"] for edge in page["edges"]]
+        after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+
+    assert (12, 12) == (page["totalCount"], len(seen))
+    assert {artifact.id for artifact in artifacts} == set(seen)
+
+
+async def test_an_audit_names_what_is_missing(client: Client, store: Store) -> None:
+    """A model whose record has holes is not complete: each gap is said, each fact has its source."""
+    made = await a_chain(store)
+    query = """query ($id: ID!) { audit(model: $id) {
+      model { id } complete gaps { section message } facts { section name value source { id } } seal export } }"""
+
+    audit = (await client.ask(query, {"id": made["model"].id}))["audit"]
+
+    assert (made["model"].id, False) == (audit["model"]["id"], audit["complete"])
+    assert audit["gaps"]
+    assert made["delays-2026"].id in {fact["source"]["id"] for fact in audit["facts"] if fact["source"]}
+
+
+async def test_only_models_are_audited(client: Client, store: Store) -> None:
+    """An audit of what has no model is INVALID_INPUT."""
+    made = await a_chain(store)
+
+    error = await client.refused("query ($id: ID!) { audit(model: $id) { seal } }", {"id": made["flights"].id})
+
+    assert "INVALID_INPUT" == error["code"]
