@@ -41,7 +41,7 @@ from sklearn.linear_model import SGDClassifier
 
 def train(run):
     frame = run.data("train")
-    model = SGDClassifier(random_state=run.seed, **run.params)
+    model = SGDClassifier(loss="log_loss", random_state=run.seed, **run.params)
     for step in range(5):
         model.partial_fit(frame[run.features], frame[run.label], classes=[0, 1])
         run.report(step, step / 10)
