@@ -31,14 +31,14 @@ class KnownStudy:
         self.revision = max(self.revision, revision)
 
     def put(self, row: Row, *, owned: bool = False) -> FrozenTrial:
-        """Take in one trial, unless a newer state of it is here; *owned* when this process writes it from now on."""
+        """Take in one trial, unless a newer state of it is here; *owned* when it runs in our hands."""
         number: int = row["number"]
         if row["revision"] > self._revisions.get(number, -1):
             trial = self.trials[number] = nodes.trial_from(row)
             self._revisions[number] = row["revision"]
             for name, type_ in trial.distributions.items():
                 self.types.setdefault(name, type_)
-        if owned:
+        if owned and row["state"] == "RUNNING":
             self._owned.add(number)
         return self.trials[number]
 

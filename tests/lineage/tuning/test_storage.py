@@ -74,6 +74,16 @@ def test_what_others_write_is_seen(storage: GraphStorage, rival: GraphStorage) -
     assert {} == storage.get_trial(trial_id).user_attrs
 
 
+def test_a_waiting_trial_belongs_to_nobody(storage: GraphStorage, rival: GraphStorage) -> None:
+    """Who queued a trial sees when another has started it."""
+    study_id = storage.create_new_study([StudyDirection.MINIMIZE])
+    trial_id = storage.create_new_trial(study_id, create_trial(state=TrialState.WAITING))
+
+    assert rival.set_trial_state_values(trial_id, TrialState.RUNNING)
+
+    assert TrialState.RUNNING == storage.get_trial(trial_id).state
+
+
 def test_two_processes_optimize_one_study(storage: GraphStorage, rival: GraphStorage) -> None:
     """Optuna's own loop runs over the graph from several places at once."""
     optuna.create_study(storage=storage, study_name="shared")
