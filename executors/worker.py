@@ -11,9 +11,10 @@ import structlog
 from executors import registry
 from executors.jobs import JOBS
 from executors.jobs.job import Canceled, Job, Landing
+from executors.together import together
 from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, LineageError, Unavailable
 from lineage.files import Files
-from lineage.runs import Outcome, RunState, retry
+from lineage.runs import Outcome, RunKind, RunState, retry
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.tuning.studies import Studies
@@ -45,7 +46,7 @@ class Worker:
         name: str,
         executors: tuple[str, ...] = ("process",),
         now: Callable[[], datetime] = utc_now,
-        jobs: Mapping[str, Callable[[Job], Awaitable[Landing]]] = JOBS,
+        jobs: Mapping[RunKind, Callable[[Job], Awaitable[Landing]]] = JOBS,
     ) -> None:
         self.store, self.settings, self.name = store, settings, name
         self._files = Files(settings.artifacts_url)
@@ -120,21 +121,10 @@ class Worker:
 
     async def _do(self, job: Job) -> None:
         """Do one run under a lease that is kept alive meanwhile; nothing is written once it is lost."""
-        lost: list[LeaseLost] = []
-        async with anyio.create_task_group() as tasks:
-
-            async def keep() -> None:
-                try:
-                    await self._renew(job)
-                except LeaseLost as error:
-                    lost.append(error)
-                    tasks.cancel_scope.cancel()
-
-            tasks.start_soon(keep)
+        async with together() as tasks:
+            tasks.start_soon(self._renew, job)
             await self._finish(job, await self._attempt(job))
             tasks.cancel_scope.cancel()
-        if lost:
-            raise lost[0]
 
     async def _renew(self, job: Job) -> None:
         while True:

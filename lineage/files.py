@@ -138,7 +138,7 @@ class Writer:
 
     def __init__(self, draft: "_Draft", limit: int | None) -> None:
         self._draft, self._limit = draft, limit
-        self.stored: Stored | None = None
+        self.stored = Stored(sha256="", bytes=0)
 
     async def write(self, data: bytes) -> None:
         """Add *data*; raise LimitExceeded when it is too much."""

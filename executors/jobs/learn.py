@@ -93,6 +93,11 @@ async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
         pruner=job.spec["pruner"],
         seed=job.spec["seed"],
     )
+
+    async def give_up(slot: int) -> None:
+        """What a slot left running is asked again of another one; after a clean end there is nothing."""
+        await job.studies.abandon(job.run.id, slot=str(slot), attempt=job.run.attempt, now=job.now())
+
     await stage.run(
         job,
         "search",
@@ -105,6 +110,7 @@ async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
         },
         files=inputs.files("train", "validate"),
         code=inputs.code,
+        ended=give_up,
     )
 
 

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import anyio
 
 from executors.base import Limits, Running, Workspace
 from executors.jobs.job import Canceled, Job
+from executors.together import together
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.errors import DigestMismatch, ExecutionFailed, NotFound
 from lineage.runs import Outcome, RunState
@@ -21,6 +22,8 @@ from lineage.server import protocol_url
 FOLLOW_SECONDS = 0.5
 LOG_PIECE = 64 * 1024
 K = ArtifactKind
+
+SlotEnded = Callable[[int], Awaitable[None]]
 
 
 async def interpreter(job: Job, environment: Artifact) -> Path:
@@ -39,6 +42,7 @@ async def run(
     spec: Mapping[str, Any],
     files: Mapping[str, str],
     code: Artifact | None = None,
+    ended: SlotEnded | None = None,
 ) -> Path:
     """Do the stage *name* and return its folder of results; raise ExecutionFailed when it ends badly.
 
@@ -46,6 +50,7 @@ async def run(
         spec: job.json without the protocol; see executors/trial.py.
         files: artifacts that the stage reads, as path in the workspace → sha256.
         code: the source tree that the stage runs.
+        ended: told the number of each slot that has ended, once, while the others may go on.
     """
     python = await interpreter(job, environment)
     running = await _adopt(job, name, python, slots)
@@ -57,7 +62,7 @@ async def run(
         await job.advance(state=RunState.SUBMITTED, phase=name, message=None)
         running = await job.executor.start(workspace)
     await job.advance(state=RunState.RUNNING, phase=name)
-    outcome = await _follow(job, running)
+    outcome = await _follow(job, running, ended)
     if outcome.state is RunState.CANCELED:
         raise Canceled(f"run {job.run.id} was cancelled")
     if outcome.state is not RunState.SUCCEEDED:
@@ -125,10 +130,10 @@ async def _unpack(job: Job, code: Artifact, root: Path) -> None:
         archive.extractall(root, filter="data")
 
 
-async def _follow(job: Job, running: Running) -> Outcome:
-    """Wait for the end; meanwhile carry the log over, give up trials of dead slots, and stop it when asked to."""
+async def _follow(job: Job, running: Running, slot_ended: SlotEnded | None) -> Outcome:
+    """Wait for the end; meanwhile carry the log over, tell of slots that end, and stop it when asked to."""
     ended: list[Outcome] = []  # a verdict of the watch comes before what the work says of its own end
-    async with anyio.create_task_group() as tasks:
+    async with together() as tasks:
 
         async def wait() -> None:
             ended.append(await job.executor.wait(running))
@@ -136,6 +141,8 @@ async def _follow(job: Job, running: Running) -> Outcome:
 
         tasks.start_soon(wait)
         tasks.start_soon(_watch, job, running, ended)
+        if slot_ended is not None:
+            tasks.start_soon(_watch_slots, running, slot_ended)
     await _drain(job, running)
     return ended[0]
 
@@ -149,6 +156,17 @@ async def _watch(job: Job, running: Running, ended: list[Outcome]) -> None:
             await job.executor.stop(running, grace=job.settings.cancel_grace)
             ended.append(verdict)
             return
+        await anyio.sleep(FOLLOW_SECONDS)
+
+
+async def _watch_slots(running: Running, slot_ended: SlotEnded) -> None:
+    told: set[int] = set()
+    while True:
+        for number in set(range(running.workspace.slots)) - told:
+            note = running.workspace.root / "slots" / f"{number}.json"
+            if note.exists() and json.loads(note.read_text())["state"] == "ENDED":
+                told.add(number)
+                await slot_ended(number)
         await anyio.sleep(FOLLOW_SECONDS)
 
 
