@@ -87,12 +87,16 @@ class Stale(BaseException):
 
 
 def need(module: str, package: str | None = None) -> Any:
-    """Import *module*; raise Lacking, which names the *package* that the environment should list."""
+    """Import *module*; raise Lacking, which names the *package* that the environment should list or have otherwise."""
+    name = package or module.partition(".")[0]
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        name = package or module.partition(".")[0]
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise Lacking(f"the environment lacks {error.name!r}, which its {name!r} needs") from error
         raise Lacking(f"the environment lacks {name!r}, which this job needs: add it to its packages") from error
+    except ImportError as error:
+        raise Lacking(f"the environment's {name!r} cannot be imported: {error}") from error
 
 
 def of_user_code(error: BaseException) -> End:

@@ -118,6 +118,22 @@ def test_guarded(error: BaseException, kind: type[verdicts.End]) -> None:
         guarded(fails)
 
 
+def test_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is not there, one that lacks another, and one that does not fit the others are told apart."""
+    (tmp_path / "half_there.py").write_text("import not_to_be_had")
+    (tmp_path / "unfit.py").write_text("raise ImportError('requires NumPy 2')")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = {
+        "nowhere.at_all": "lacks 'a-name'",
+        "half_there": "lacks 'not_to_be_had', which its 'a-name'",
+        "unfit": "cannot be imported: requires NumPy 2",
+    }
+
+    for module, words in said.items():
+        with pytest.raises(Lacking, match=words):
+            verdicts.need(module, "a-name")
+
+
 def test_long_messages_keep_their_end() -> None:
     """Of a long traceback the end is kept, where the error stands."""
     with pytest.raises(UserCode) as caught:
