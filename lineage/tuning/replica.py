@@ -72,7 +72,7 @@ class Replica:
     def prune(self, number: int) -> tuple[bool, dict[str, list[str]]]:
         """Whether the pruner would stop a running trial, and the attributes by which it remembers the trial."""
         before = self.trial(number)
-        is_pruned = self._pruner.prune(self._study(), before)
+        is_pruned = bool(self._pruner.prune(self._study(), before))  # some pruners answer with a bool of NumPy
         return is_pruned, nodes.pack(_changes(before.system_attrs, self.trial(number).system_attrs))
 
     def _study(self, sampler: BaseSampler | None = None) -> optuna.Study:
