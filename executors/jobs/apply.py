@@ -40,7 +40,7 @@ async def score(job: Job) -> Landing:
     training_set = await job.store.artifacts.one(await trained_on(job.store, model), K.TRAINING_SET)
     feature_set = await job.store.artifacts.one(training_set.body["feature_set"], K.FEATURE_SET)
     await job.advance(state=RunState.RUNNING, phase="features")
-    features, sources = await sources_of(job.store, feature_set, with_label=False)
+    features, sources = await sources_of(job.store, feature_set)
     newer = await job.store.artifacts.by_ids(list(job.spec["datasets"].values()))
     sources |= {dataset.name: dataset for dataset in newer.values()}
     target = job.root / "rows" / "rows.parquet"

@@ -39,7 +39,7 @@ async def materialise(job: Job) -> Landing:
     spec = job.spec
     await job.advance(state=RunState.RUNNING, phase="materialise", progress=0.0)
     feature_set = await job.store.artifacts.one(spec["feature_set"], K.FEATURE_SET)
-    features, sources = await sources_of(job.store, feature_set, with_label=True)
+    features, sources = await sources_of(job.store, feature_set)
     rule = splits.SplitRule.parse(spec["split"])
     target = job.root / "splits"
     found = await splits.materialise(
@@ -54,11 +54,9 @@ async def materialise(job: Job) -> Landing:
     return Landing(artifacts=[training_set], edges=edges, result={"training_set": training_set.id})
 
 
-async def sources_of(
-    store: Store, feature_set: Artifact, *, with_label: bool
-) -> tuple[dict[str, Artifact], dict[str, Artifact]]:
-    """The features of a feature set by id, with those that they use, and the datasets beneath them by name."""
-    label = [feature_set.body["label"]] if with_label and feature_set.body.get("label") else []
+async def sources_of(store: Store, feature_set: Artifact) -> tuple[dict[str, Artifact], dict[str, Artifact]]:
+    """The features of a feature set by id, label and those that they use included, and their datasets by name."""
+    label = [feature_set.body["label"]] if feature_set.body.get("label") else []
     wanted, features = [*feature_set.body["features"], *label], dict[str, Artifact]()
     while wanted:
         found = await store.artifacts.by_ids(wanted)
