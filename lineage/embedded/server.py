@@ -187,7 +187,10 @@ class Embedded:
         self._process = self._read_state()
         if self._process is None:
             return False
-        await self._await_bolt()
+        try:
+            await self._await_bolt()
+        except EmbeddedFailure:
+            return False  # it was ending, as its owner had told it to
         return True
 
     async def _launch(self, classpath: Sequence[Path]) -> None:
