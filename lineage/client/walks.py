@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from lineage.artifacts import ArtifactKind
 from lineage.client import picture
 from lineage.client.answers import Rows, labels
 from lineage.client.artifacts import Artifact
@@ -68,7 +69,7 @@ class Walk:
         ]
         return cls(
             total=data["totalCount"],
-            counts=labels(data["counts"], "kind"),
+            counts={ArtifactKind[kind].value: count for kind, count in labels(data["counts"], "kind").items()},
             complete=data["complete"],
             truncated_by=tuple(data["truncatedBy"]),
             reached=Rows(reached, total=data["totalCount"]),
