@@ -259,9 +259,9 @@ class Embedded:
         raise EmbeddedFailure(f"Neo4j did not answer within {START_SECONDS:.0f} s:\n{self._last_words()}")
 
     def _last_words(self) -> str:
-        lines = [line[:300] for line in self._console.read_text(errors="replace").splitlines() if "AOT" not in line]
-        causes = [line for line in lines if "Caused by" in line or "rror" in line]
-        return "\n".join(causes[-5:] or lines[-15:]) or f"it said nothing; see {self.home / 'logs'}"
+        lines = [line[:300] for line in self._console.read_text(errors="replace").splitlines()]
+        said = [line for line in lines if "AOT" not in line and not line.startswith(("\tat ", "\t..."))]
+        return "\n".join(said[-10:]) or lines[-15:]) or f"it said nothing; see {self.home / 'logs'}"
 
     def _is_alive(self) -> bool:
         if self._child is not None:

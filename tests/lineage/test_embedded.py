@@ -1,0 +1,179 @@
+"""The embedded Neo4j, for real: processes are killed, files damaged, addresses wrong."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import psutil
+import pytest
+
+from lineage.embedded import Embedded, jars
+from lineage.errors import EmbeddedFailure, Unavailable
+from lineage.settings import Settings
+from lineage.store import Store
+from lineage.store.graph import Graph
+from tests.conftest import NOW
+
+pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A data directory with a space in its name, whose server is gone at the end whatever happened."""
+    home = tmp_path / "data directory"
+    yield home
+    state = home / "neo4j" / "server.json"
+    if state.exists():
+        pid = json.loads(state.read_text())["pid"]
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def opened(server: Embedded) -> Graph:
+    """A connection to *server*."""
+    return await Graph.open(server.uri, server.user, server.password)
+
+
+def java(home: Path) -> psutil.Process:
+    """The server's process."""
+    return psutil.Process(json.loads((home / "neo4j" / "server.json").read_text())["pid"])
+
+
+async def test_a_server_keeps_its_data_through_every_death(home: Path) -> None:
+    """What was committed is there after a kill -9 of java, on the same port, and after a clean stop."""
+    server = Embedded(Settings(home=home))
+    await server.start()
+    graph = await opened(server)
+    await Store(graph).migrate(now=NOW)
+    uri = server.uri
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.watch)
+        first = java(home)
+        first.kill()
+        with anyio.fail_after(60):
+            while java(home).pid == first.pid or not await _pings(graph):  # noqa: ASYNC110
+                await anyio.sleep(0.2)
+        tasks.cancel_scope.cancel()
+
+    assert uri == server.uri
+    assert [] == list(await Store(graph).migrate(now=NOW))
+    await graph.close()
+    await server.stop()
+    assert not (home / "neo4j" / "server.json").exists()
+
+    again = Embedded(Settings(home=home))
+    await again.start()
+    graph = await opened(again)
+    assert [] == list(await Store(graph).migrate(now=NOW))
+    await graph.close()
+    await again.stop()
+
+
+async def _pings(graph: Graph) -> bool:
+    try:
+        return await graph.one("ping") is not None
+    except Unavailable:
+        return False
+
+
+async def test_a_second_process_joins_and_inherits(home: Path) -> None:
+    """Two processes share one server; when its owner is killed, java lives on and the next owner is the other."""
+    command = [sys.executable, "-m", "lineage.embedded", "run", "--home", str(home)]
+    owner = await anyio.to_thread.run_sync(lambda: subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    assert owner.stdout is not None
+    said = json.loads(await anyio.to_thread.run_sync(owner.stdout.readline))
+    pid = java(home).pid
+
+    second = Embedded(Settings(home=home))
+    await second.start()
+    assert (said["uri"], said["password"], False) == (second.uri, second.password, second.owned)
+
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(second.watch)
+        with anyio.fail_after(20):
+            while not second.owned:  # noqa: ASYNC110
+                await anyio.sleep(0.1)
+        tasks.cancel_scope.cancel()
+    graph = await opened(second)
+    assert await _pings(graph)
+    await graph.close()
+
+    assert pid == java(home).pid
+    await second.stop()
+    assert not psutil.pid_exists(pid)
+
+
+async def test_the_password_is_for_its_user_alone(home: Path) -> None:
+    """The password file has mode 0600, also when somebody had opened it up."""
+    server = Embedded(Settings(home=home))
+    server._prepare_home()
+    path = home / "neo4j" / "password"
+    path.chmod(0o644)
+    password = server.password
+
+    Embedded(Settings(home=home))._prepare_home()
+
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert password == server.password
+    assert len(password) >= 24
+
+
+async def test_java_that_cannot_start_says_why(home: Path) -> None:
+    """A heap that Java refuses is a clear error with its own words, and nothing is left running or locked."""
+    server = Embedded(Settings(home=home, heap="1k"))
+
+    with pytest.raises(EmbeddedFailure, match=r"(?s)ended while it started.*heap"):
+        await server.start()
+    assert not server.owned
+
+
+async def test_a_port_that_is_taken_is_named(home: Path) -> None:
+    """A configured port that is in use is an error that names it and the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(EmbeddedFailure, match=f"port {port} is taken; set LINEAGE_BOLT_PORT"):
+            await Embedded(Settings(home=home, bolt_port=port)).start()
+
+
+async def test_a_download_that_fails_says_what_to_do(tmp_path: Path) -> None:
+    """Without a repository that answers, the message names the settings that help, and nothing half is kept."""
+    settings = Settings(home=tmp_path, cache=tmp_path / "cache", maven_url="http://127.0.0.1:9")
+
+    with pytest.raises(EmbeddedFailure, match=r"LINEAGE_MAVEN_URL.*LINEAGE_NEO4J_URI"):
+        await jars.install(settings)
+    assert len(jars.locked()) == len(jars.missing(settings))
+
+
+async def test_a_damaged_jar_is_found_and_fetched_again(tmp_path: Path) -> None:
+    """A jar of another size is missing; one of the right size with other bytes is found by verify."""
+    settings = Settings(home=tmp_path, cache=tmp_path / "cache")
+    target = jars.folder(settings)
+    target.mkdir(parents=True)
+    small = min(jars.locked(), key=lambda jar: jar.bytes)
+    (target / small.filename).write_bytes(b"x" * small.bytes)
+
+    assert small not in jars.missing(settings)
+    assert [target / small.filename] == await jars.verify(settings)
+    assert small in jars.missing(settings)
+
+
+async def test_a_full_disk_is_said_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too little space left, the error says how much is there, how much is needed, and what to set."""
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1_000_000})())
+
+    with pytest.raises(EmbeddedFailure, match=r"has 0 MiB left and Neo4j needs .*LINEAGE_CACHE"):
+        await jars.install(Settings(home=tmp_path, cache=tmp_path / "cache"))
