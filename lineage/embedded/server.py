@@ -261,7 +261,7 @@ class Embedded:
     def _last_words(self) -> str:
         lines = [line[:300] for line in self._console.read_text(errors="replace").splitlines()]
         said = [line for line in lines if "AOT" not in line and not line.startswith(("\tat ", "\t..."))]
-        return "\n".join(said[-10:]) or lines[-15:]) or f"it said nothing; see {self.home / 'logs'}"
+        return "\n".join(said[-10:]) or f"it said nothing; see {self.home / 'logs'}"
 
     def _is_alive(self) -> bool:
         if self._child is not None:
