@@ -272,7 +272,12 @@ def _metrics(record: Record) -> Iterator[Fact | Gap]:
 
 def _history(record: Record) -> Iterator[Fact | Gap]:
     for run in record.runs:
-        value: dict[str, Any] = {"kind": run.kind.value, "executor": run.executor, "by": run.created_by, "attempts": run.attempt}
+        value: dict[str, Any] = {
+            "kind": run.kind.value,
+            "executor": run.executor,
+            "by": run.created_by,
+            "attempts": run.attempt,
+        }
         value |= {"started_at": _text(run.started_at), "ended_at": _text(run.ended_at), "state": run.state.value}
         yield Fact(section="runs", name=run.id, value=value, source=run.id)
     if not any(run.kind in {"TRAIN", "TUNE"} for run in record.runs):
