@@ -1,0 +1,256 @@
+"""The client against a real server with a real worker."""
+
+import os
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from lineage.artifacts import ArtifactKind
+from lineage.cli import stack
+from lineage.cli.stack import Stack
+from lineage.client import Client, Run, sources
+from lineage.errors import Conflict, ExecutionFailed, InvalidInput, NotFound, Unavailable
+from lineage.runs import RunState
+from lineage.settings import Settings
+from lineage.store.graph import Graph
+
+pytestmark = pytest.mark.neo4j
+ROWS = "id,day,amount,late\n" + "".join(f"{n},{n % 7},{n * 1.5},{n % 3 == 0}\n" for n in range(60))
+
+
+async def empty(settings: Settings) -> None:
+    """Leave nothing in the graph but its schema, so that the worker finds no runs of other tests."""
+    graph = await Graph.open(settings.neo4j_uri, settings.neo4j_user, settings.neo4j_password, timeout=30)
+    await graph.script("MATCH (n) WHERE NOT n:Migration DETACH DELETE n")
+    await graph.close()
+
+
+@pytest.fixture(scope="module")
+def served(neo4j_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Stack]]:
+    """An API and a worker as processes, over the session's Neo4j."""
+    home = tmp_path_factory.mktemp("served")
+    settings = Settings(**{**vars(neo4j_settings), "home": home, "port": 0})
+    anyio.run(empty, settings)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(stack.running(settings)) as running:
+        yield settings, running
+    anyio.run(empty, settings)
+
+
+@pytest.fixture
+def client(served: tuple[Settings, Stack]) -> Iterator[Client]:
+    """A client of the API of the data directory."""
+    with Client(settings=served[0]) as client:
+        yield client
+
+
+def a_name(prefix: str = "thing") -> str:
+    """A name that no other test has."""
+    return f"{prefix}_{uuid.uuid4().hex[:8]}"
+
+
+def a_dataset(client: Client, folder: Path, text: str = ROWS) -> tuple[str, Run]:
+    """A dataset that was registered, and the run that did it."""
+    name = a_name("sales")
+    (folder / f"{name}.csv").write_text(text)
+    return name, client.wait(client.register_dataset(name, folder / f"{name}.csv"))
+
+
+def test_a_dataset_is_read(client: Client, tmp_path: Path) -> None:
+    """A file becomes a dataset with its columns, made by the run."""
+    name, run = a_dataset(client, tmp_path)
+
+    dataset = run.made("DATASET")
+    assert (RunState.SUCCEEDED, 60) == (run.state, dataset.body["row_count"])
+    assert dataset == client.artifact("Dataset", name)
+    assert 4 == sum(each.kind is ArtifactKind.COLUMN for each in run.generated)
+
+
+def test_training_set_from_features(client: Client, tmp_path: Path) -> None:
+    """Features, a feature set and a training set stand on the columns that their SQL uses."""
+    name, _ = a_dataset(client, tmp_path)
+    amount = client.define_feature(a_name("amount"), f"{name}.amount * 2", name, [f"{name}.id"])
+    late = client.define_feature(a_name("late"), f"{name}.late", name, [f"{name}.id"])
+    feature_set = client.define_feature_set(a_name("set"), [amount], late)
+    split = {"by": "HASH", "validate": 0.2, "test": 0.2, "seed": 3}
+    run = client.wait(client.create_training_set(a_name("training"), feature_set, split))
+
+    training_set = run.made(ArtifactKind.TRAINING_SET)
+    assert 60 == sum(each["rows"] for each in training_set.body["splits"].values())
+    column = client.artifact("COLUMN", f"{name}.amount")
+    walk = client.impact(column)
+    assert [amount.id, feature_set.id, training_set.id] == [each.artifact.id for each in walk.reached]
+    assert [1, 2, 3] == [each.distance for each in walk.reached]
+    assert {"Feature": 1, "FeatureSet": 1, "TrainingSet": 1} == walk.counts
+
+
+def test_a_walk_is_a_picture_and_a_frame(client: Client, tmp_path: Path) -> None:
+    """In a notebook a walk draws itself; as a data frame it has a row for each artifact."""
+    name, run = a_dataset(client, tmp_path)
+
+    walk = client.impact(run.made("Dataset"))
+    svg = walk._repr_svg_()
+    assert svg.startswith("<svg")
+    assert svg.endswith("</svg>")
+    assert 4 == svg.count("<title>DERIVED_FROM</title>")
+    assert f"{name}.amount" in svg
+    assert ["Column"] * 4 == list(walk.to_frame()["kind"])
+
+
+def test_lists_are_frames(client: Client) -> None:
+    """A list of answers is a data frame with a column for each field."""
+    name = a_name()
+    client.define_metric(name, "roc_auc", threshold=0.5, tags=("mine",))
+
+    found = client.artifacts(kinds=["METRIC_DEFINITION"], name=name)
+    assert 1 == found.total
+    assert [name] == list(found.to_frame()["name"])
+    assert [("mine",)] == list(found.to_frame()["tags"])
+
+
+def test_lists_are_paged(client: Client) -> None:
+    """More than a page is fetched page by page, each item once."""
+    tag = a_name("tag")
+    nodes = [
+        {"kind": "DATASET", "name": f"{tag}-{n}", "version": "1", "digest": f"{n:064x}", "tags": [tag]}
+        for n in range(130)
+    ]
+    client.record_lineage(nodes)
+
+    found = client.artifacts(tag=tag, first=125)
+    assert (125, 125, 130) == (len(found), len({each.id for each in found}), found.total)
+
+
+def test_lineage_of_others_has_paths(client: Client) -> None:
+    """Lineage in bulk is walked like our own, and the way from one to the other is shown."""
+    name = a_name()
+    nodes = [{"kind": "DATASET", "name": f"{name}-{n}", "version": "1", "digest": f"{n:064x}"} for n in range(3)]
+    refs = [{key: node[key] for key in ("kind", "name", "version")} for node in nodes]
+    edges = [{"type": "DERIVED_FROM", "source": refs[n], "target": refs[n + 1]} for n in range(2)]
+    assert {"nodes": 3, "edges": 2} == client.record_lineage(nodes, edges)
+
+    last, first = (client.artifact("Dataset", f"{name}-{n}") for n in (0, 2))
+    (path,) = client.paths(last, first)
+    assert [f"{name}-{n}" for n in range(3)] == [node.name for node in path.nodes]
+    assert [f"{name}-1", f"{name}-2"] == [each.artifact.name for each in client.provenance(last).reached]
+
+
+def test_the_same_content_is_the_same_node(client: Client) -> None:
+    """Defining the same twice gives one node, and other content another version."""
+    name = a_name()
+    space = {"C": {"type": "float", "low": 0.1, "high": 1.0}}
+
+    first, again = (client.define_search_space(name, space) for _ in range(2))
+    assert first.id == again.id
+    other = client.define_search_space(name, {"C": {"type": "float", "low": 0.1, "high": 2.0}})
+    assert first.version != other.version
+
+
+def test_a_key_finds_the_first_run(client: Client, tmp_path: Path) -> None:
+    """A run that is asked for twice with one key is one run."""
+    path, key = tmp_path / "rows.csv", uuid.uuid4().hex
+    path.write_text(ROWS)
+
+    first, again = (client.register_dataset(a_name(), path, idempotency_key=key) for _ in range(2))
+    assert first.id == again.id
+    client.wait(first)
+
+
+def test_model_code_has_its_commit(client: Client, tmp_path: Path) -> None:
+    """Code in a repository is registered with its commit, and whether it was changed since."""
+    (tmp_path / "model.py").write_text("def build(params): ...\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+
+    clean = client.register_model_code(a_name(), tmp_path, "model.py:build")
+    assert (40, False) == (len(clean.body["git"]["commit"]), clean.body["git"]["dirty"])
+    (tmp_path / "model.py").write_text("def build(params): return 1\n")
+    assert client.register_model_code(a_name(), tmp_path, "model.py:build").body["git"]["dirty"]
+
+
+def test_remotes_have_no_passwords() -> None:
+    """What stands before the host of a remote is not sent."""
+    assert "https://example.org/a.git" == sources._plain("https://me:secret@example.org/a.git")
+
+
+def test_files_of_a_tree(tmp_path: Path) -> None:
+    """A tree is sent without what is no source; bytes that are no text go as base64."""
+    (tmp_path / "pkg" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "pkg" / "__pycache__" / "a.pyc").write_bytes(b"x")
+    (tmp_path / "pkg" / "a.py").write_text("A = 1\n")
+    (tmp_path / "data.bin").write_bytes(b"\xff\xfe")
+
+    found = sources.read(tmp_path)
+    assert ["data.bin", "pkg/a.py"] == [each["path"] for each in found]
+    assert [True, False] == [each.get("is_base64", False) for each in found]
+
+
+def test_errors_are_ours(client: Client, tmp_path: Path) -> None:
+    """What the API refuses is raised as the error that it is."""
+    with pytest.raises(InvalidInput, match="roc_auc") as caught:
+        client.define_metric(a_name(), "roc_auk")
+    assert ("metric", ["roc_auc"]) == (caught.value.field, caught.value.nearest[:1])
+    with pytest.raises(NotFound, match="no Dataset 'nowhere'"):
+        client.artifact("Dataset", "nowhere")
+    with pytest.raises(NotFound, match="run-0"):
+        client.run("run-0")
+    with pytest.raises(InvalidInput, match="kind"):
+        client.artifact("Datasat", "x")
+    with pytest.raises(NotFound, match="no file or folder"):
+        client.register_model_code("x", tmp_path / "none", "model.py:build")
+
+
+def test_promotion_of_what_never_passed(client: Client) -> None:
+    """A model without an evaluation is not promoted."""
+    name = a_name()
+    client.record_lineage([{"kind": "MODEL", "name": name, "version": "1", "digest": "0" * 64}])
+
+    model = client.artifact("Model", name)
+    with pytest.raises(Conflict, match="never evaluated"):
+        client.promote(model)
+    promotion = client.promote(model, force=True, reason="a test")
+    assert ("champion", model.id) == (promotion.alias, client.artifact("Model", name, "@champion").id)
+    assert not client.audit(model).complete
+
+
+def test_retraction_leaves_a_tombstone(client: Client) -> None:
+    """What is retracted stays, with the reason."""
+    metric = client.define_metric(a_name(), "f1")
+
+    assert "wrong" == client.retract(metric, "wrong").retracted_reason
+
+
+def test_a_run_that_fails_says_why(client: Client, tmp_path: Path) -> None:
+    """Waiting for a run that fails raises its reason; without the check it is returned."""
+    run = client.register_dataset(a_name(), tmp_path / "nowhere.csv", max_attempts=1)
+
+    with pytest.raises(ExecutionFailed, match=r"nowhere\.csv"):
+        client.wait(run)
+    assert RunState.FAILED is client.wait(run, check=False).state
+    assert run.id in [each.id for each in client.runs(states=["failed"])]
+
+
+def test_the_client_outlives_its_server(client: Client, served: tuple[Settings, Stack]) -> None:
+    """A server that is killed starts again by itself, and a client waits for it."""
+    pid = served[1].children[0].pid
+    assert pid is not None
+    before = client.status()
+    os.kill(pid, signal.SIGKILL)
+
+    assert before == client.status()
+
+
+def test_no_server_says_what_to_do(tmp_path: Path) -> None:
+    """Without a server the error says how to start one."""
+    settings = Settings(home=tmp_path)
+    with Client(settings=settings, patience=0) as client, pytest.raises(Unavailable, match="lineage up"):
+        client.status()
+    elsewhere = Client("http://127.0.0.1:9", settings=settings, patience=0)
+    with elsewhere as client, pytest.raises(Unavailable, match="cannot be reached"):
+        client.status()
