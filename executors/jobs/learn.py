@@ -72,6 +72,9 @@ async def tune(job: Job) -> Landing:
     inputs = await Inputs.load(job)
     space = await job.store.artifacts.one(job.spec["search_space"], K.SEARCH_SPACE)
     await _search(job, inputs, space)
+    failed, most = (await job.studies.counts(job.run.id)).get("FAIL", 0), job.spec["max_failed_trials"]
+    if most is not None and failed > most:
+        raise ExecutionFailed(f"{failed} trials failed, more than the {most} that may", reason="USER_CODE")
     best = await job.studies.best(job.run.id)
     if best is None:
         errors = [trial.error for trial in await job.studies.trials(job.run.id) if trial.error]
