@@ -7,8 +7,9 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import structlog
 import uvicorn
@@ -16,10 +17,11 @@ import uvicorn
 from api.app import clock, create_app
 from api.security import BODY_LIMIT, check_listening
 from lineage import server
-from lineage.embedded import connected
+from lineage.embedded import connected, running
 from lineage.errors import InvalidInput, LineageError
 from lineage.settings import Settings
 from lineage.store import Store
+from lineage.store.graph import Graph
 
 GRACE = 5  # seconds that open requests have when the server is asked to stop
 log = structlog.get_logger()
@@ -60,11 +62,33 @@ class Server(uvicorn.Server):
             loop.remove_signal_handler(number)
 
 
+@asynccontextmanager
+async def attached(settings: Settings) -> AsyncIterator[Graph]:
+    """The graph that the settings name, or the embedded one, which is started again should it die."""
+    if settings.neo4j_uri:
+        async with connected(settings) as graph:
+            yield graph
+        return
+    async with running(settings) as embedded:
+        own: dict[str, Any] = {
+            "neo4j_uri": embedded.uri,
+            "neo4j_user": embedded.user,
+            "neo4j_password": embedded.password,
+        }
+        watch = asyncio.create_task(embedded.watch())
+        try:
+            async with connected(dataclasses.replace(settings, **own)) as graph:
+                yield graph
+        finally:
+            watch.cancel()
+            await asyncio.wait([watch])
+
+
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; the address stands in the data directory for as long."""
     check_listening(settings)
     with listening(settings) as bound:
-        async with connected(settings) as graph:
+        async with attached(settings) as graph:
             store = Store(graph)
             await store.migrate(now=clock())
             config = uvicorn.Config(

@@ -1,9 +1,11 @@
 """The server as an ASGI application: GraphQL, the run protocol, health, numbers, pages."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
 import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -68,15 +70,17 @@ def create_app(settings: Settings, store: Store, *, now: Callable[[], datetime] 
 
 async def _health(store: Store) -> Response:
     try:
-        await store.graph.one("ping", timeout=HEALTH_SECONDS)
-        status, body = 200, {"status": "ok", "neo4j": await store.graph.version()}
+        with anyio.fail_after(HEALTH_SECONDS):
+            await store.graph.one("ping")
+            status, body = 200, {"status": "ok", "neo4j": await store.graph.version()}
+    except TimeoutError:
+        status, body = 503, {"status": "unavailable", "error": f"Neo4j did not answer in {HEALTH_SECONDS:.0f} s"}
     except LineageError as error:
         status, body = 503, {"status": "unavailable", "error": str(error)}
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
 async def _census(store: Store) -> Census | None:
-    try:
+    with anyio.move_on_after(HEALTH_SECONDS), suppress(LineageError):
         return await Census.take(store.graph)
-    except LineageError:
-        return None
+    return None

@@ -9,16 +9,19 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from api.context import Services
-from lineage.errors import InvalidInput, LeaseLost, Unauthenticated
+from lineage.errors import InvalidInput, LeaseLost, Unauthenticated, Unavailable
 from lineage.runs import Run, RunState
 
 Body = dict[str, Any]
+#: Less than callers wait for one answer; they ask again, and asking again changes nothing.
+PATIENCE_SECONDS = 20.0
 ERROR_LIMIT = 20_000  # characters of a trial's error that are kept
 
 
@@ -36,8 +39,12 @@ class Protocol:
 
     def _posted(self, call: Callable[[Run, Body], Awaitable[Body]]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            run = await self._run(request)
-            return _json(await call(run, await _body(request)))
+            try:
+                with anyio.fail_after(PATIENCE_SECONDS):
+                    run = await self._run(request)
+                    return _json(await call(run, await _body(request)))
+            except TimeoutError as error:
+                raise Unavailable(f"the graph did not answer in {PATIENCE_SECONDS:.0f} s") from error
 
         return endpoint
 

@@ -14,10 +14,10 @@ class Census:
     runs: dict[str, int]
 
     @classmethod
-    async def take(cls, graph: Graph, *, timeout: float = 5.0) -> Self:
-        """Count what *graph* holds, within *timeout* seconds; raise Unavailable when it does not answer."""
-        kinds = await graph.many("count_artifacts_by_kind", timeout=timeout)
-        states = await graph.many("count_runs_by_state", timeout=timeout)
+    async def take(cls, graph: Graph) -> Self:
+        """Count what *graph* holds."""
+        kinds = await graph.many("count_artifacts_by_kind")
+        states = await graph.many("count_runs_by_state")
         return cls(
             artifacts={row["name"]: row["total"] for row in kinds}, runs={row["name"]: row["total"] for row in states}
         )
