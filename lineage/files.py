@@ -91,7 +91,7 @@ class Files:
 
     async def exists(self, sha256: str) -> bool:
         """Whether there is something under this digest; `verify` says whether it is right."""
-        return bool(await anyio.to_thread.run_sync(self._fs.exists, self.address(sha256)))
+        return _is_digest(sha256) and bool(await anyio.to_thread.run_sync(self._fs.exists, self.address(sha256)))
 
     async def verify(self, sha256: str) -> None:
         """Read the bytes again; raise NotFound when they are gone, DigestMismatch when they were changed."""
@@ -110,6 +110,8 @@ class Files:
         return f"{self._root}/{sha256[:2]}/{sha256}"
 
     def _open(self, sha256: str) -> Any:
+        if not _is_digest(sha256):
+            raise NotFound(f"{sha256!r} is not a sha256 in hex, under which the artifact store keeps things")
         try:
             return self._fs.open(self.address(sha256), "rb")
         except FileNotFoundError as error:
@@ -207,6 +209,10 @@ class _Draft:
 def _protocols(fs: Any) -> tuple[str, ...]:
     protocol = fs.protocol
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and not set(text) - set("0123456789abcdef")
 
 
 def _check(expected: str, actual: str) -> None:

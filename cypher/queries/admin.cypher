@@ -5,7 +5,3 @@ ALTER CURRENT USER SET PASSWORD FROM 'neo4j' TO $password
 // name: ping() one read
 // Answer, to show that the graph can.
 RETURN 1 AS answer
-
-// name: count_nodes() one read
-// How many nodes there are.
-MATCH (n) RETURN count(n) AS total

@@ -39,11 +39,6 @@ RETURN s {.*} AS study
 MATCH (s:Study {name: $name})
 RETURN s {.*} AS study
 
-// name: study_by_run(run_id) one read
-// The study of this run.
-MATCH (s:Study {run_id: $run_id})
-RETURN s {.*} AS study
-
 // name: all_studies() many read
 // Every study, the first first.
 MATCH (s:Study)

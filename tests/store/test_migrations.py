@@ -7,6 +7,7 @@ import pytest
 
 from lineage.errors import MigrationDrift
 from lineage.store import Store, migrations
+from lineage.store.artifacts import ArtifactFilter, Artifacts
 from lineage.store.graph import Graph
 from lineage.store.migrations import Migration
 from tests.conftest import NOW
@@ -23,7 +24,7 @@ async def migrated(store: Store) -> AsyncIterator[Graph]:
     await store.graph.script("MATCH (m:Migration) WHERE m.name STARTS WITH '9' DELETE m")
 
 
-def with_mine(text: str = "// kind: data\nCREATE (:Mark);\n") -> list[Migration]:
+def with_mine(text: str = "// kind: data\nCREATE (:Artifact {id: randomUUID()});\n") -> list[Migration]:
     """The shipped migrations and one more."""
     return [*migrations.load(), migrations.parse(MINE, text)]
 
@@ -34,10 +35,8 @@ async def apply(graph: Graph, all_: Sequence[Migration], owner: str = "me") -> l
 
 
 async def nodes(graph: Graph) -> int:
-    """How many nodes the graph has besides the records of migrations and their lock."""
-    total = await graph.one("count_nodes")
-    assert total is not None
-    return int(total["total"]) - len(await graph.many("applied_migrations")) - 1
+    """How many nodes the migrations of a test have made."""
+    return await Artifacts(graph).count(ArtifactFilter())
 
 
 async def test_appliers_at_once_apply_it_once(migrated: Graph) -> None:
@@ -66,8 +65,8 @@ async def test_a_second_time_applies_nothing(migrated: Graph) -> None:
 async def test_an_edited_migration_is_refused(migrated: Graph) -> None:
     """A file that was changed after it was applied stops everything, also what would be pending."""
     await apply(migrated, with_mine())
-    edited = with_mine("// kind: data\nCREATE (:Mark {edited: true});\n")
-    pending = migrations.parse("9002_more", "// kind: data\nCREATE (:Mark);\n")
+    edited = with_mine("// kind: data\nCREATE (:Artifact {id: 'edited'});\n")
+    pending = migrations.parse("9002_more", "// kind: data\nCREATE (:Artifact {id: randomUUID()});\n")
 
     with pytest.raises(MigrationDrift, match=f"{MINE} was edited"):
         await apply(migrated, [*edited, pending])
@@ -84,7 +83,9 @@ async def test_a_graph_of_a_newer_version_is_refused(migrated: Graph) -> None:
 
 async def test_a_data_migration_that_fails_leaves_nothing(migrated: Graph) -> None:
     """Neither its first statement nor its record stays when the second fails, and the lock is free again."""
-    broken = with_mine("// kind: data\nCREATE (:Mark);\nUNWIND [0] AS zero CREATE (:Mark {n: 1 / zero});\n")
+    broken = with_mine(
+        "// kind: data\nCREATE (:Artifact {id: randomUUID()});\nUNWIND [0] AS zero CREATE (:Artifact {id: 1 / zero});\n"
+    )
 
     with pytest.raises(Exception, match="by zero"):
         await apply(migrated, broken)

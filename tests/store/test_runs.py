@@ -88,7 +88,8 @@ async def test_the_oldest_ready_run_is_first(store: Store) -> None:
     first = await store.runs.lease("w", executors=["process"], now=LATER, ttl=TTL)
     second = await store.runs.lease("w", executors=["process"], now=LATER, ttl=TTL)
 
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert ["run-0002", "run-0003"] == [first.run.id, second.run.id]
     assert await store.runs.lease("w", executors=["process"], now=LATER, ttl=TTL) is None
 
