@@ -1,6 +1,5 @@
 """Search spaces as data: what may be tuned, within which bounds, and under which conditions."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +68,9 @@ class Parameter:
             raise InvalidInput(f"{value!r} is not a finite {spec['type']}", field=self.name)
         if not spec["low"] <= value <= spec["high"]:
             raise InvalidInput(f"{value!r} is not between {spec['low']} and {spec['high']}", field=self.name)
+        steps = (value - spec["low"]) / spec.get("step", 1)
+        if "step" in spec and not math.isclose(steps, round(steps), abs_tol=1e-9):
+            raise InvalidInput(f"{value!r} is not a number of steps of {spec['step']} above the low", field=self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,8 @@ class SearchSpace:
                 raise InvalidInput.unknown("hyperparameter", name, known, field="hyperparameters")
         for parameter in self.parameters:
             if not _holds(parameter, values):
+                if parameter.name in values:
+                    raise InvalidInput("its condition does not hold, so it has no value", field=parameter.name)
                 continue
             if parameter.name not in values:
                 raise InvalidInput("the value is missing", field=parameter.name)
@@ -143,7 +147,7 @@ def _check_choices(path: str, spec: dict[str, Any]) -> None:
     for choice in choices:
         if not (choice is None or isinstance(choice, str | bool) or _is_number(choice)):
             raise InvalidInput(f"{path}.choices may hold text, numbers, booleans and null", field=f"{path}.choices")
-    if len({json.dumps(choice) for choice in choices}) != len(choices):
+    if any(_same(one, other) for at, one in enumerate(choices) for other in choices[:at]):
         raise InvalidInput(f"{path}.choices names a value twice", field=f"{path}.choices")
     spec["choices"] = list(choices)
 
@@ -155,13 +159,25 @@ def _check_bounds(path: str, type_: str, spec: dict[str, Any]) -> None:
         spec[key] = int(spec[key]) if type_ == "int" else float(spec[key])
     if spec["low"] > spec["high"]:
         raise InvalidInput(f"{path}: low {spec['low']} is above high {spec['high']}", field=f"{path}.low")
-    if spec.get("log"):
-        if spec["low"] <= 0:
-            raise InvalidInput(f"{path}: a log scale needs a low above 0", field=f"{path}.low")
-        if spec.get("step") not in (None, 1):
-            raise InvalidInput(f"{path}: log and step do not go together", field=f"{path}.step")
-    if "step" in spec and not (_is_number(spec["step"]) and spec["step"] > 0):
-        raise InvalidInput(f"{path}.step must be above 0", field=f"{path}.step")
+    _check_scale(path, type_, spec)
+
+
+def _check_scale(path: str, type_: str, spec: dict[str, Any]) -> None:
+    step, is_int = spec.get("step"), type_ == "int"
+    if step is not None:
+        if not _is_number(step) or step <= 0 or (is_int and step != int(step)):
+            raise InvalidInput(f"{path}.step must be a {type_} above 0", field=f"{path}.step")
+        spec["step"] = int(step) if is_int else float(step)
+        if is_int and step == 1:
+            del spec["step"]  # the default: equal spaces are equal JSON
+    if "log" not in spec:
+        return
+    if spec["log"] is not True:
+        raise InvalidInput(f"{path}.log must be true or false", field=f"{path}.log")
+    if spec["low"] <= 0:
+        raise InvalidInput(f"{path}: a log scale needs a low above 0", field=f"{path}.low")
+    if "step" in spec:
+        raise InvalidInput(f"{path}: log and step do not go together", field=f"{path}.step")
 
 
 def _check_conditions(parameter: Parameter, known: Mapping[str, Parameter]) -> None:
