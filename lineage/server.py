@@ -34,7 +34,10 @@ def running(settings: Settings) -> str | None:
     """The address of the API that runs on this data directory, or None when its process is gone."""
     try:
         entry = json.loads(_path(settings).read_text())
-        started = psutil.Process(entry["pid"]).create_time()
+        process = psutil.Process(entry["pid"])
+        started = process.create_time()
+        if process.status() == psutil.STATUS_ZOMBIE:  # it has died, its parent has not looked yet
+            return None
     except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
         return None
     return str(entry["url"]) if abs(started - entry["started"]) < 1 else None

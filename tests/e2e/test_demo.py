@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -128,6 +130,20 @@ def test_the_command_line_asks_the_same(home: Home) -> None:
     assert ("SUCCEEDED", 3) == (run["run"]["state"], len(run["trials"]))
     assert "trial 0" in home.ask("run", "logs", home.first["tune"]["run"])["log"]
     assert {"TUNE", "SCORE"} <= {each["kind"] for each in home.ask("run", "list")["runs"]}
+
+
+def test_the_readme_says_what_is_answered(home: Home) -> None:
+    """Each GraphQL example of the README gives the very answer that stands below it."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    examples = re.findall(r"^```graphql\n(.*?)^```\n^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    column = home.ask("impact", "Column:flights.dep_delay")["of"]["id"]
+    known = {"column": column, "model": home.first["model"]["id"]}
+
+    assert 3 == len(examples)
+    for query, answer in examples:
+        wanted = {name: known[name] for name in re.findall(r"\$(\w+):", query)}
+        reply = httpx.post(f"{home.first['url']}/graphql", json={"query": query, "variables": wanted}, timeout=60)
+        assert {"data": json.loads(answer)} == reply.json()
 
 
 def test_what_dies_is_started_again(home: Home) -> None:
