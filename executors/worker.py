@@ -181,6 +181,8 @@ class Worker:
             )
             log.info("run.finish", run_id=job.run.id, state=outcome.state.value)
             return
+        if end.state in {RunState.FAILED, RunState.LOST} and not job.has_begun:
+            await job.begin_attempt()  # what ended before any work was started counts as well, or it had no end
         decision = retry(job.run, end, now=now)
         if decision.not_before is not None:
             await self.store.runs.give_back(

@@ -142,7 +142,9 @@ class RetryDecision:
 
 
 #: Reasons that the same attempt would meet again: trying again only wastes time.
-PERMANENT: frozenset[str] = frozenset({"INVALID_INPUT", "RESOLUTION", "USER_CODE", "ENVIRONMENT", "OOM", "PROCESSES"})
+PERMANENT: frozenset[str] = frozenset(
+    {"INVALID_INPUT", "NOT_FOUND", "RESOLUTION", "USER_CODE", "ENVIRONMENT", "OOM", "PROCESSES"}
+)
 
 
 def retry(run: Run, outcome: Outcome, *, now: datetime, base: timedelta = timedelta(seconds=2)) -> RetryDecision:

@@ -47,6 +47,8 @@ class Job:
     executor: Executor
     now: Callable[[], datetime]
     token: str | None = None
+    #: Whether work of this attempt was started, or adopted, under this lease.
+    has_begun: bool = False
     cancelled: anyio.Event = field(default_factory=anyio.Event)
 
     @property
@@ -80,6 +82,7 @@ class Job:
         self.token = secrets.token_urlsafe(32)
         hashed = hashlib.sha256(self.token.encode()).hexdigest()
         self.lease = await self.store.runs.begin_attempt(self.lease, token_hash=hashed, now=self.now())
+        self.has_begun = True
         await self.studies.abandon(self.run.id, before_attempt=self.run.attempt, now=self.now())
 
     def check_cancelled(self) -> None:

@@ -96,6 +96,7 @@ async def _adopt(job: Job, name: str, python: Path, slots: int) -> Running | Non
         return None
     running = await job.executor.adopt(_workspace(job, name, python, slots))
     if running is not None:
+        job.has_begun = True
         job.token = json.loads((job.root / name / "job.json").read_text())["protocol"]["token"]
         await job.log(f"{name}: adopted from an earlier worker\n")
     return running

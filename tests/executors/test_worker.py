@@ -83,6 +83,19 @@ async def test_a_passing_failure_is_tried_again_later(store: Store, settings: Se
     assert (RunState.LOST, 2) == (done.state, done.attempt)
 
 
+async def test_failing_before_any_work_counts_as_an_attempt(store: Store, settings: Settings) -> None:
+    """A run that fails before it has started anything is not tried again for ever."""
+
+    async def work(job: Job) -> Landing:
+        raise ExecutionFailed("the environment could not be prepared", reason="ERROR")
+
+    run = await a_run(store, max_attempts=1)
+    await a_worker(store, settings, work).step()
+
+    done = await store.runs.get(run.id)
+    assert (RunState.FAILED, 1) == (done.state, done.attempt)
+
+
 async def test_bad_input_is_not_tried_again(store: Store, settings: Settings) -> None:
     """What the same input would meet again fails at once, with words for people and a reason for machines."""
 
