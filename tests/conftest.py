@@ -61,3 +61,15 @@ async def store(graph: Graph) -> Store:
     store = Store(graph)
     await store.migrate(now=NOW)
     return store
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI, a test of a real service that was skipped fails the whole: nobody would notice otherwise."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not os.environ.get("CI"):
+        return
+    real = {"neo4j", "e2e"}
+    if any(real & set(report.keywords) for report in reporter.stats.get("skipped", [])):
+        reporter.write_line("a test of a real service was skipped, which CI does not allow")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
