@@ -44,7 +44,8 @@ def _plain(function: Callable[..., float]) -> Callable[..., float]:
 def _roc_auc(labels: Any, scores: Any, classes: Sequence[Any]) -> float:
     if len(classes) == 2:
         return float(sk.roc_auc_score(labels == classes[1], scores[:, 1]))
-    return float(sk.roc_auc_score(labels, scores, multi_class="ovr", average="macro", labels=list(classes)))
+    names, columns = _sorted(scores, classes)
+    return float(sk.roc_auc_score(labels, columns, multi_class="ovr", average="macro", labels=names))
 
 
 def _average_precision(labels: Any, scores: Any, classes: Sequence[Any]) -> float:
@@ -54,7 +55,14 @@ def _average_precision(labels: Any, scores: Any, classes: Sequence[Any]) -> floa
 
 
 def _log_loss(labels: Any, scores: Any, classes: Sequence[Any]) -> float:
-    return float(sk.log_loss(labels, scores, labels=list(classes)))
+    names, columns = _sorted(scores, classes)
+    return float(sk.log_loss(labels, columns, labels=names))
+
+
+def _sorted(scores: Any, classes: Sequence[Any]) -> tuple[list[Any], Any]:
+    """The classes in the order that scikit-learn takes for granted, and the columns of *scores* in the same."""
+    order = sorted(range(len(classes)), key=lambda each: classes[each])
+    return [classes[each] for each in order], scores[:, order]
 
 
 def _brier(labels: Any, scores: Any, classes: Sequence[Any]) -> float:
@@ -107,24 +115,35 @@ def measure(path: Path, names: Sequence[str], *, label: str, task: str, classes:
         classes: the model's classes in its own order; the last of two is the positive one.
 
     Raises:
-        InvalidInput: a metric is unknown, or the file has missing or infinite scores.
+        InvalidInput: a metric is unknown, or the file has no rows, no such columns, missing or infinite values.
     """
     for name in names:
         if name not in METRICS:
             raise InvalidInput.unknown("metric", name, sorted(METRICS), field="metric")
-    frame = pd.read_parquet(path)
+    frame = _whole(pd.read_parquet(path), label, "prediction")
     labels = frame[label].to_numpy()
     predictions = frame["prediction"].to_numpy()
     if task == R:
-        return Measured(rows=len(frame), **_values(names, labels, predictions, None, ()))
+        return Measured(rows=len(frame), **_values(names, R, labels, predictions, None, ()))
     found = list(classes or sorted(set(labels.tolist())))
     scores = _scores(frame, found)
     return Measured(
         rows=len(frame),
-        **_values(names, labels, predictions, scores, found),
+        **_values(names, C, labels, predictions, scores, found),
         curves=_curves(labels, scores, found),
         confusion_matrix=_confusion(labels, predictions, found),
     )
+
+
+def _whole(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    for name in names:
+        if name not in frame:
+            raise InvalidInput(f"the predictions have no column {name!r}", field=name)
+        if frame[name].isna().any():
+            raise InvalidInput(f"the column {name!r} has missing values, which cannot be measured", field=name)
+    if frame.empty:
+        raise InvalidInput("the predictions have no rows to measure", field="split")
+    return frame
 
 
 def _scores(frame: pd.DataFrame, classes: Sequence[Any]) -> Any:
@@ -140,13 +159,17 @@ def _scores(frame: pd.DataFrame, classes: Sequence[Any]) -> Any:
     return scores
 
 
-def _values(names: Sequence[str], labels: Any, predictions: Any, scores: Any, classes: Sequence[Any]) -> dict[str, Any]:
+def _values(
+    names: Sequence[str], task: str, labels: Any, predictions: Any, scores: Any, classes: Sequence[Any]
+) -> dict[str, Any]:
     values: dict[str, float | None] = {}
     notes: dict[str, str] = {}
     one_class = len(classes) > 0 and len(set(labels.tolist())) < 2
     for name in names:
         metric = METRICS[name]
-        if metric.needs == "score" and scores is None:
+        if metric.task != task:
+            values[name], notes[name] = None, f"it measures {metric.task}"
+        elif metric.needs == "score" and scores is None:
             values[name], notes[name] = None, "the model gives no scores"
         elif one_class and name in {"roc_auc", "average_precision", "log_loss"}:
             values[name], notes[name] = None, "the split has rows of one class only"
