@@ -8,6 +8,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -43,21 +44,29 @@ def normalise(path: Path) -> None:
 
     skops names objects by their addresses in memory and stamps the time of day: both change from run to run.
     """
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        _rewrite(path, fresh)
+        os.replace(fresh, path)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
+        # RuntimeError: an encrypted member, or a schema nested deeper than any estimator is.
+        raise InvalidInput(f"{path.name} is not a skops file: {error}", field="model") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _rewrite(path: Path, fresh: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > MEMBERS or sum(member.file_size for member in members) > BYTES:
             raise InvalidInput(f"{path.name} holds more than a model file may", field="model")
-        if "schema.json" not in archive.namelist():
-            raise InvalidInput(f"{path.name} is not a skops file: it has no schema.json", field="model")
         schema = json.loads(archive.read("schema.json"))
         names: dict[str, str] = {}
         _renumber(schema, {}, names)
-        fresh = path.with_name(f"{path.name}.new")
         with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as target:
             for old, new in names.items():
                 _add(target, new, archive.read(old))
             _add(target, "schema.json", json.dumps(schema).encode())
-    os.replace(fresh, path)
 
 
 def _renumber(node: Any, ids: dict[int, int], names: dict[str, str]) -> None:
