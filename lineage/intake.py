@@ -84,24 +84,24 @@ def _collect(nodes: Sequence[NodeInput], errors: list[ItemError]) -> dict[str, A
     for index, node in enumerate(nodes):
         try:
             artifact = _described(node)
-        except LineageError as error:
+            before = found.setdefault(artifact.id, artifact)
+        except (LineageError, ValueError) as error:  # ValueError: what JSON or UTF-8 cannot hold
             errors.append(ItemError(list="nodes", index=index, message=str(error)))
             continue
-        before = found.setdefault(artifact.id, artifact)
-        if before.digest != artifact.digest:
+        if before != artifact:
             message = f"{node.kind} {node.name} {node.version} stands twice with different content"
             errors.append(ItemError(list="nodes", index=index, message=message))
     return found
 
 
 def _described(node: NodeInput) -> Artifact:
-    digest = node.digest or digest_of([node.properties, node.description, sorted(node.tags)])
+    content = digest_of([node.properties, node.description, sorted(node.tags)])
     return Artifact(
         kind=node.kind,
         namespace=node.namespace,
         name=node.name,
         version=node.version,
-        digest=digest,
+        digest=node.digest or content,
         body=node.properties,
         description=node.description,
         tags=tuple(sorted(set(node.tags))),
@@ -115,10 +115,10 @@ def _join(edges: Sequence[EdgeInput], errors: list[ItemError]) -> tuple[list[Edg
         try:
             check_edge(edge.type, edge.source.kind, edge.target.kind)
             ends = [_placeholder(edge.source), _placeholder(edge.target)]
-        except LineageError as error:
+            named |= {end.id: end for end in ends}
+        except (LineageError, ValueError) as error:
             errors.append(ItemError(list="edges", index=index, message=str(error)))
             continue
-        named |= {end.id: end for end in ends}
         joined[Edge(type=edge.type, source=ends[0].id, target=ends[1].id)] = None
     return list(joined), named
 

@@ -1,0 +1,138 @@
+"""Lineage of other systems: any order and any repetition give the same graph, and a bad item writes nothing."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lineage.artifacts import ArtifactKind, EdgeType
+from lineage.errors import Conflict, InvalidInput
+from lineage.intake import EdgeInput, NodeInput, Ref, record_lineage
+from lineage.store import Store
+from lineage.store.artifacts import ArtifactFilter
+from tests.conftest import NOW
+
+pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
+
+K, E = ArtifactKind, EdgeType
+FLIGHTS = NodeInput(kind=K.DATASET, name="flights", version="1", properties={"rows": 3}, tags=("b", "a"))
+DELAY = NodeInput(kind=K.COLUMN, name="flights.delay", version="1", description="minutes")
+MODEL = NodeInput(kind=K.MODEL, name="delays", version="1", digest="d" * 64)
+PLACE = Ref(kind=K.TRAINING_SET, name="never described", version="1")
+
+
+def ref(node: Ref) -> Ref:
+    """How an edge names a node."""
+    return Ref(kind=node.kind, name=node.name, version=node.version, namespace=node.namespace)
+
+
+NODES = (FLIGHTS, DELAY, MODEL)
+EDGES = (
+    EdgeInput(type=E.DERIVED_FROM, source=ref(DELAY), target=ref(FLIGHTS)),
+    EdgeInput(type=E.TRAINED_ON, source=ref(MODEL), target=PLACE),
+    EdgeInput(type=E.DERIVED_FROM, source=PLACE, target=ref(FLIGHTS)),
+)
+
+
+async def snapshot(store: Store) -> Any:
+    """All that the graph says, but for the moments of recording."""
+    found = await store.artifacts.page(ArtifactFilter(), first=100)
+    edges = await store.artifacts.dependencies([each.id for each in found])
+    nodes = {
+        each.id: (each.digest, dict(each.body), each.description, tuple(each.tags), each.is_placeholder)
+        for each in found
+    }
+    return nodes, sorted((edge["source"], edge["type"], edge["target"]) for edge in edges)
+
+
+async def send(store: Store, nodes: Any = (), edges: Any = ()) -> None:
+    """One call."""
+    await record_lineage(store, nodes, edges, by="ann", now=NOW)
+
+
+CALLS = st.lists(st.sampled_from([*NODES, *EDGES]), max_size=12).flatmap(
+    lambda extra: st.permutations([*NODES, *EDGES, *extra])
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(items=CALLS, size=st.integers(1, 6))
+async def test_any_order_gives_the_same_graph(store: Store, items: list[Any], size: int) -> None:
+    """Items sent in any order, in any pieces and any number of times, leave what one call leaves."""
+    await store.graph.script("MATCH (n) WHERE NOT n:Migration DETACH DELETE n")
+    await send(store, NODES, EDGES)
+    expected = await snapshot(store)
+    await store.graph.script("MATCH (n) WHERE NOT n:Migration DETACH DELETE n")
+
+    for start in range(0, len(items), size):
+        piece = items[start : start + size]
+        await send(
+            store,
+            [each for each in piece if isinstance(each, NodeInput)],
+            [each for each in piece if isinstance(each, EdgeInput)],
+        )
+
+    assert expected == await snapshot(store)
+
+
+async def test_counts_are_of_distinct_items(store: Store) -> None:
+    """What a call repeats counts once, and a placeholder is no node that was brought."""
+    recorded = await record_lineage(store, [*NODES, FLIGHTS], [*EDGES, EDGES[0]], by="ann", now=NOW)
+
+    assert (3, 3) == (recorded.nodes, recorded.edges)
+    assert await store.artifacts.count(ArtifactFilter()) == 4
+
+
+BAD_NODES: list[Any] = [
+    NodeInput(kind=K.DATASET, name="", version="1"),
+    NodeInput(kind=K.DATASET, name="flights", version="1", properties={"rows": 4}),
+    NodeInput(kind=K.MODEL, name="delays", version="1", digest="e" * 64),
+    NodeInput(kind=K.MODEL, name="delays", version="1", digest="d" * 64, properties={"other": True}),
+    NodeInput(kind=K.DATASET, name="x", version="1", properties={"rows": float("nan")}),
+    NodeInput(kind=K.DATASET, name="x", version="1", digest="f" * 64, properties={"rows": float("inf")}),
+    NodeInput(kind=K.DATASET, name="x\ud800", version="1"),
+    NodeInput(kind=K.DATASET, name="x", version="1", description="\ud800"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_NODES, ids=range(len(BAD_NODES)))
+async def test_a_bad_node_is_named_and_nothing_is_written(store: Store, bad: NodeInput) -> None:
+    """The error says which item of the call is wrong."""
+    with pytest.raises(InvalidInput, match=r"1 bad items: nodes\[3\]"):
+        await send(store, [*NODES, bad], EDGES)
+
+    assert await store.artifacts.count(ArtifactFilter()) == 0
+
+
+async def test_all_bad_items_are_named(store: Store) -> None:
+    """Nodes and edges that are wrong are all in one error."""
+    backwards = EdgeInput(type=E.TRAINED_ON, source=PLACE, target=ref(MODEL))
+    nameless = EdgeInput(type=E.TRAINED_ON, source=ref(MODEL), target=Ref(kind=K.TRAINING_SET, name="", version="1"))
+    unversioned = EdgeInput(type=E.TRAINED_ON, source=ref(MODEL), target=Ref(kind=K.TRAINING_SET, name="t", version=""))
+
+    with pytest.raises(InvalidInput) as caught:
+        await send(store, [BAD_NODES[0], *NODES], [*EDGES, backwards, nameless, unversioned])
+
+    for place in ("4 bad items", "nodes[0]", "edges[3]", "edges[4]", "edges[5]"):
+        assert place in str(caught.value)
+    assert await store.artifacts.count(ArtifactFilter()) == 0
+
+
+async def test_other_content_under_a_taken_version_is_a_conflict(store: Store) -> None:
+    """What was recorded stays, and nothing of the call is written."""
+    await send(store, [FLIGHTS])
+    before = await snapshot(store)
+
+    with pytest.raises(Conflict):
+        await send(store, [BAD_NODES[1], DELAY])
+    assert before == await snapshot(store)
+
+
+async def test_a_call_has_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More items than one call may bring are refused whole."""
+    monkeypatch.setattr("lineage.intake.LIMIT", 5)
+
+    with pytest.raises(InvalidInput, match="at most 5"):
+        await send(store, NODES, EDGES)
+    assert await store.artifacts.count(ArtifactFilter()) == 0
