@@ -8,7 +8,6 @@ from typing import Any
 
 from lineage.artifacts import digest_of
 from lineage.client import Artifact, Client, Promotion, Run, Trial
-from lineage.demo import model
 from lineage.errors import Conflict
 from lineage.runs import RunState
 
@@ -59,6 +58,7 @@ METRICS: Mapping[str, float | None] = {
     "average_precision": None,
 }
 MODEL = "late-flights"
+CODE = Path(__file__).with_name("model.py")
 PREPARED = ("training_set", "environment")
 
 
@@ -111,7 +111,7 @@ class Pipeline:
             self._start("register_environment", MODEL, PACKAGES),
         )
         code = self._client.register_model_code(
-            MODEL, Path(model.__file__), "model.py:build", feature_set=data.feature_set, tags=("demo",)
+            MODEL, CODE, "model.py:build", feature_set=data.feature_set, tags=("demo",)
         )
         space = self._client.define_search_space(MODEL, SPACE, tags=("demo",))
         metrics = [self._client.define_metric(name, threshold=bar, tags=("demo",)) for name, bar in METRICS.items()]

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from anyio.from_thread import start_blocking_portal
@@ -56,7 +56,8 @@ def _end(client: Client, seconds: float, *, stay: bool, is_ours: bool) -> None:
         words.print("`lineage up` serves all of this again; `lineage demo --stay` goes on serving at once.")
     if stay and is_ours:
         words.print("Ctrl-C stops it.")
-        signal.pause()
+        with suppress(KeyboardInterrupt):
+            signal.pause()
 
 
 @contextmanager
