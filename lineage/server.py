@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -25,20 +26,22 @@ def record(settings: Settings, url: str) -> Path:
 
 def forget(settings: Settings) -> None:
     """Take the address away, if it is still this process's own."""
-    path = _path(settings)
-    if path.exists() and json.loads(path.read_text()).get("pid") == os.getpid():
-        path.unlink()
+    entry = _entry(settings)
+    if entry is not None and entry["pid"] == os.getpid():
+        _path(settings).unlink(missing_ok=True)
 
 
 def running(settings: Settings) -> str | None:
     """The address of the API that runs on this data directory, or None when its process is gone."""
+    entry = _entry(settings)
+    if entry is None:
+        return None
     try:
-        entry = json.loads(_path(settings).read_text())
         process = psutil.Process(entry["pid"])
         started = process.create_time()
         if process.status() == psutil.STATUS_ZOMBIE:  # it has died, its parent has not looked yet
             return None
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+    except (psutil.Error, ValueError):
         return None
     return str(entry["url"]) if abs(started - entry["started"]) < 1 else None
 
@@ -49,6 +52,15 @@ async def protocol_url(settings: Settings) -> str:
     if not url:
         raise Unavailable("no API runs on this data directory; start one with `lineage serve`, or set LINEAGE_URL")
     return url
+
+
+def _entry(settings: Settings) -> dict[str, Any] | None:
+    """What the file says, or None when there is none that can be understood."""
+    try:
+        entry = json.loads(_path(settings).read_text())
+        return {"url": str(entry["url"]), "pid": int(entry["pid"]), "started": float(entry["started"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _path(settings: Settings) -> Path:

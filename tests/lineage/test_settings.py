@@ -1,0 +1,103 @@
+"""Settings from the environment, and the address that a server leaves."""
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from lineage import server
+from lineage.errors import InvalidInput, Unavailable
+from lineage.settings import Settings
+
+
+def test_everything_has_a_default_and_a_word() -> None:
+    """Without any variable there are settings, and each says what it is."""
+    settings = Settings.from_environ({})
+
+    assert (8000, True, str(settings.home / "artifacts")) == (
+        settings.port,
+        settings.is_loopback,
+        settings.artifacts_url,
+    )
+    assert all(each.metadata["doc"] for each in fields(Settings))
+    assert {"token", "neo4j_password"} == {each.name for each in fields(Settings) if each.metadata["secret"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("port", "9000", 9000),
+        ("lease_seconds", "2.5", 2.5),
+        ("host", "0.0.0.0", "0.0.0.0"),
+        ("allow_pickle", "Yes", True),
+        ("allow_pickle", "0", False),
+        ("home", "/data/x", Path("/data/x")),
+        ("home", "~/x", Path.home() / "x"),
+        ("port", "", 8000),
+    ],
+)
+def test_a_variable_sets_its_field(name: str, text: str, expected: object) -> None:
+    """Each variable is read as the type of its field; an empty one sets nothing."""
+    assert expected == getattr(Settings.from_environ({f"LINEAGE_{name.upper()}": text}), name)
+
+
+@pytest.mark.parametrize(("name", "text"), [("port", "http"), ("lease_seconds", "soon"), ("allow_pickle", "maybe")])
+def test_a_bad_value_names_its_variable(name: str, text: str) -> None:
+    """What cannot be read says which variable it is in."""
+    with pytest.raises(InvalidInput, match=f"LINEAGE_{name.upper()}") as caught:
+        Settings.from_environ({f"LINEAGE_{name.upper()}": text})
+    assert name == caught.value.field
+
+
+def test_an_override_wins_unless_it_is_none() -> None:
+    """Options of the command line come before the environment."""
+    environ = {"LINEAGE_PORT": "9000", "LINEAGE_HOST": "::1"}
+
+    settings = Settings.from_environ(environ, port=1234, host=None)
+
+    assert (1234, "::1", True) == (settings.port, settings.host, settings.is_loopback)
+
+
+def test_a_running_server_is_found(tmp_path: Path) -> None:
+    """The address is there for its user alone while the process lives, and gone when it is forgotten."""
+    settings = Settings(home=tmp_path / "home")
+    assert server.running(settings) is None
+
+    path = server.record(settings, "http://127.0.0.1:1")
+
+    assert server.running(settings) == "http://127.0.0.1:1"
+    assert path.stat().st_mode & 0o777 == 0o600
+    server.forget(settings)
+    assert not path.exists()
+    server.forget(settings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '"text"', "{}", json.dumps({"url": "x", "pid": 2**22 + 1, "started": 0.0})],
+)
+def test_a_damaged_address_is_no_address(tmp_path: Path, text: str) -> None:
+    """What cannot be read, or names a process that is gone, is as if it were not there, and is not another's loss."""
+    settings = Settings(home=tmp_path)
+    (tmp_path / "api.json").write_text(text)
+
+    assert server.running(settings) is None
+    server.forget(settings)
+    assert (tmp_path / "api.json").read_text() == text
+
+
+def test_the_address_of_an_earlier_process_with_this_id_is_not_believed(tmp_path: Path) -> None:
+    """An id of a process is used again; its start tells the two apart."""
+    (tmp_path / "api.json").write_text(json.dumps({"url": "x", "pid": os.getpid(), "started": 12.5}))
+
+    assert server.running(Settings(home=tmp_path)) is None
+
+
+@pytest.mark.anyio
+async def test_work_needs_an_address(tmp_path: Path) -> None:
+    """Without a running API the error says how to get one; an address that was set is taken as it is."""
+    with pytest.raises(Unavailable, match="lineage serve"):
+        await server.protocol_url(Settings(home=tmp_path))
+    assert await server.protocol_url(Settings(home=tmp_path, url="http://x")) == "http://x"
