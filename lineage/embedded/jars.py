@@ -11,7 +11,7 @@ from typing import Self
 
 import anyio
 import httpx
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from jgo.constants import MAVEN_CENTRAL_URL
 
 from lineage.errors import EmbeddedFailure
@@ -21,6 +21,7 @@ Progress = Callable[[int, int, str], None]
 
 SIDE_BY_SIDE = 16
 ATTEMPTS = 4
+LOCK_POLL_SECONDS = 0.1
 SPARE_BYTES = 100 * 1024 * 1024  # what must be left on the disk beside the download
 
 
@@ -94,7 +95,7 @@ async def install(settings: Settings, progress: Progress | None = None) -> list[
     except OSError as error:
         raise EmbeddedFailure(f"cannot write to {target}: {error.strerror}; set LINEAGE_CACHE elsewhere") from error
     lock = FileLock(target.with_suffix(".lock"))
-    await anyio.to_thread.run_sync(lock.acquire)
+    await _acquire(lock)
     try:
         wanted = missing(settings)
         if wanted:
@@ -115,6 +116,16 @@ async def verify(settings: Settings) -> list[Path]:
             path.unlink()
             bad.append(path)
     return bad
+
+
+async def _acquire(lock: FileLock) -> None:
+    """Wait for *lock* on this thread: it belongs to the thread that took it, and no other could release it."""
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            return
+        except Timeout:
+            await anyio.sleep(LOCK_POLL_SECONDS)
 
 
 async def _fetch_all(settings: Settings, wanted: Sequence[Jar], target: Path, progress: Progress) -> None:

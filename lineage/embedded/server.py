@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 MAIN = "org.neo4j.server.Neo4jCommunity"
 START_SECONDS, STOP_SECONDS, WATCH_SECONDS, POLL_SECONDS = 120.0, 60.0, 1.0, 0.05
+RETRY_SECONDS = 10.0
 SPARE_BYTES = 200 * 1024 * 1024
 #: The Bolt handshake: magic and four versions; any answer of four bytes shows that Bolt is there.
 HANDSHAKE = bytes.fromhex("6060b01700000005000004040000000400000003")
@@ -116,11 +117,15 @@ class Embedded:
         """Start the server again, on the same port, whenever it dies; or become its owner when the owner dies."""
         while True:
             await anyio.sleep(WATCH_SECONDS)
-            if not self.owned:
-                await self._succeed()
-            elif not self._is_alive():
-                log.warning("neo4j.restart", port=self.port)
-                await self._launch(await jars.install(self.settings))
+            try:
+                if not self.owned:
+                    await self._succeed()
+                elif not self._is_alive():
+                    log.warning("neo4j.restart", port=self.port)
+                    await self._launch(await jars.install(self.settings))
+            except EmbeddedFailure as error:  # a full disk may be emptied: whoever watches does not give up
+                log.error("neo4j.restart_failed", error=str(error))
+                await anyio.sleep(RETRY_SECONDS)
 
     def _prepare_home(self) -> None:
         try:
@@ -266,7 +271,10 @@ class Embedded:
     def _is_alive(self) -> bool:
         if self._child is not None:
             return self._child.poll() is None
-        return self._process is not None and self._process.is_running()
+        try:
+            return self._process is not None and self._process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     async def _claim(self) -> None:
         """Replace the password that a new server starts with."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import psutil
 import pytest
+from filelock import FileLock
 
 from lineage.embedded import Embedded, jars
 from lineage.errors import EmbeddedFailure, Unavailable
@@ -111,7 +112,7 @@ async def test_a_second_process_joins_and_inherits(home: Path) -> None:
 
     assert pid == java(home).pid
     await second.stop()
-    assert not psutil.pid_exists(pid)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 async def test_the_password_is_for_its_user_alone(home: Path) -> None:
@@ -156,6 +157,16 @@ async def test_a_download_that_fails_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedFailure, match=r"LINEAGE_MAVEN_URL.*LINEAGE_NEO4J_URI"):
         await jars.install(settings)
     assert len(jars.locked()) == len(jars.missing(settings))
+
+
+async def test_the_cache_is_free_for_others_once_installed(home: Path) -> None:
+    """The lock of the cache is released with the install: another process need not wait for this one to end."""
+    settings = Settings(home=home)
+    await jars.install(settings)
+
+    lock = FileLock(jars.folder(settings).with_suffix(".lock"))
+    lock.acquire(timeout=5)
+    lock.release()
 
 
 async def test_a_damaged_jar_is_found_and_fetched_again(tmp_path: Path) -> None:
