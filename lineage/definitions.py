@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import io
+import math
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -217,6 +218,10 @@ async def define_metric(store: Store, input: DefineMetric, *, by: str, now: date
     """Record a metric with the bar that a model must reach; raise InvalidInput on an unknown one."""
     if input.metric not in METRICS:
         raise InvalidInput.unknown("metric", input.metric, sorted(METRICS), field="metric")
+    for name in ("threshold", "min_absolute_change", "min_relative_change"):
+        value = getattr(input, name)
+        if value is not None and not math.isfinite(value):
+            raise InvalidInput(f"{name} must be a finite number", field=name)
     body = {
         "metric": input.metric,
         "greater_is_better": METRICS[input.metric].greater_is_better,

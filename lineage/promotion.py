@@ -39,7 +39,7 @@ async def promote(store: Store, input: Promote, *, by: str, now: datetime) -> Pr
     model = await store.artifacts.one(input.model, ArtifactKind.MODEL)
     if not input.alias or len(input.alias) > ALIAS_LENGTH or not input.alias.replace("-", "").isalnum():
         raise InvalidInput("an alias has letters, digits and dashes", field="alias")
-    if input.force and not input.reason:
+    if input.force and not (input.reason or "").strip():
         raise InvalidInput("a promotion that is forced must say why", field="reason")
     if model.retracted_at is not None:
         raise Conflict(f"model {model.name!r} {model.version} was retracted: {model.retracted_reason}")

@@ -1,0 +1,193 @@
+"""The audit of a model that was recorded by hand: what it says, what it misses, what it finds changed."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.data import datasets
+from lineage.errors import InvalidInput, NotFound
+from lineage.files import Files
+from lineage.provenance import Audit, audit
+from lineage.runs import Outcome, Run, RunKind, RunState
+from lineage.store import Store
+from tests.conftest import NOW
+
+pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
+
+K, E = ArtifactKind, EdgeType
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """An artifact store of the test's own."""
+    return Files(str(tmp_path / "artifacts"))
+
+
+async def complete(
+    store: Store, files: Files, tmp_path: Path, *, without: Collection[ArtifactKind] = (), by_run: bool = True
+) -> Artifact:
+    """A model with everything that a reviewer asks for, but for the kinds in *without*."""
+    (tmp_path / "flights.csv").write_text("flight,delay\n1,20\n2,3\n")
+    profile = await datasets.profile(str(tmp_path / "flights.csv"), name="flights")
+    data, columns = profile.dataset, list(profile.columns)
+    kept = {name: (await files.put_bytes(name.encode())).sha256 for name in ("code", "lock", "train", "model")}
+    feature = Artifact.defined(K.FEATURE, "late", {"expression": "delay > 15"})
+    feature_set = Artifact.defined(K.FEATURE_SET, "set", {"features": [feature.id]})
+    splits = {"train": {"sha256": kept["train"], "rows": 2, "bytes": 5}}
+    training_set = Artifact.defined(K.TRAINING_SET, "training", {"splits": splits, "split": {"by": "HASH"}})
+    code = Artifact.defined(K.MODEL_CODE, "code", {"entry": "m.py:build", "archive": kept["code"]})
+    locked = [{"name": "scikit-learn", "version": "1.9.1"}]
+    environment = Artifact.defined(K.ENVIRONMENT, "env", {"language": "python", "lock": kept["lock"], "locked": locked})
+    values = Artifact.defined(K.HYPERPARAMETERS, "values", {"values": {"C": 1}})
+    evaluation = Artifact.defined(K.EVALUATION, "e", {"split": "test", "values": {"f1": 0.9}, "passed": True})
+    body = {"signature": {"inputs": []}, "observed": {"packages": {"scikit_learn": "1.9.1"}}, "task": "classification"}
+    model = Artifact.defined(K.MODEL, "m", {**body, "files": [{"path": "model.skops", "sha256": kept["model"]}]})
+    edges = [
+        *profile.edges,
+        *(Edge(type=E.DERIVED_FROM, source=feature.id, target=each.id) for each in columns),
+        Edge(type=E.DERIVED_FROM, source=feature_set.id, target=feature.id),
+        Edge(type=E.DERIVED_FROM, source=training_set.id, target=feature_set.id),
+        Edge(type=E.DERIVED_FROM, source=training_set.id, target=data.id),
+        Edge(type=E.TRAINED_ON, source=model.id, target=training_set.id),
+        Edge(type=E.DERIVED_FROM, source=model.id, target=code.id),
+        Edge(type=E.DERIVED_FROM, source=model.id, target=values.id),
+        Edge(type=E.RUNS_IN, source=model.id, target=environment.id),
+        Edge(type=E.EVALUATED_BY, source=model.id, target=evaluation.id),
+    ]
+    given = [data, *columns, feature, feature_set, training_set, code, environment, values, evaluation, model]
+    nodes = [each for each in given if each.kind not in without]
+    ids = {each.id for each in nodes}
+    await _land(store, nodes, [each for each in edges if {each.source, each.target} <= ids], by_run=by_run)
+    return model
+
+
+async def _land(store: Store, nodes: list[Artifact], edges: list[Edge], *, by_run: bool) -> None:
+    if not by_run:
+        await store.artifacts.record(nodes, edges, now=NOW, by="ann")
+        return
+    run = Run(
+        id="run-1",
+        kind=RunKind.TRAIN,
+        state=RunState.QUEUED,
+        executor="process",
+        spec={},
+        created_at=NOW,
+        created_by="ann",
+    )
+    await store.runs.create(run)
+    lease = await store.runs.lease("w", executors=["process"], now=NOW, ttl=timedelta(seconds=30))
+    assert lease is not None
+    await store.runs.finish(lease, Outcome(state=RunState.SUCCEEDED), now=NOW, artifacts=nodes, edges=edges)
+
+
+def remove(path: str) -> None:
+    """Take a file away."""
+    Path(path).unlink()
+
+
+def gaps(found: Audit) -> list[tuple[str, str]]:
+    """The gaps as pairs of section and message."""
+    return [(gap.section, gap.message) for gap in found.gaps]
+
+
+async def test_a_complete_model_has_no_gaps(store: Store, files: Files, tmp_path: Path) -> None:
+    """Every fact has the node that it comes from, and every byte is as it was recorded."""
+    model = await complete(store, files, tmp_path)
+
+    found = await audit(store, model.id, files=files, verify=True)
+
+    assert [] == gaps(found)
+    assert found.complete
+    assert {"model", "data", "features", "code", "environment", "hyperparameters", "metrics", "runs"} == {
+        fact.section for fact in found.facts
+    }
+    assert all(fact.source for fact in found.facts)
+    assert {"dataset flights", "training train", "code code", "lock of env", "model model.skops"} == {
+        each.what for each in found.verified
+    }
+
+
+@pytest.mark.parametrize(
+    ("missing", "section", "message"),
+    [
+        (K.DATASET, "data", "no dataset is recorded"),
+        (K.TRAINING_SET, "data", "no training set is recorded"),
+        (K.FEATURE, "features", "no feature is recorded"),
+        (K.COLUMN, "features", "no column is recorded that the features come from"),
+        (K.MODEL_CODE, "code", "no model code is recorded"),
+        (K.ENVIRONMENT, "environment", "no environment is recorded"),
+        (K.HYPERPARAMETERS, "hyperparameters", "no hyperparameters are recorded"),
+        (K.EVALUATION, "metrics", "the model was never evaluated"),
+    ],
+)
+async def test_each_missing_piece_is_a_gap(
+    store: Store, files: Files, tmp_path: Path, missing: ArtifactKind, section: str, message: str
+) -> None:
+    """What a reviewer would ask and the graph does not say is named in its section."""
+    model = await complete(store, files, tmp_path, without=[missing])
+
+    found = await audit(store, model.id)
+
+    assert (section, message) in gaps(found)
+    assert not found.complete
+
+
+async def test_a_model_that_no_run_made_is_a_gap(store: Store, files: Files, tmp_path: Path) -> None:
+    """Without a run nobody knows who trained it and when."""
+    model = await complete(store, files, tmp_path, by_run=False)
+
+    assert [("runs", "no run is recorded that trained the model")] == gaps(await audit(store, model.id))
+
+
+async def test_a_retracted_dataset_is_a_gap(store: Store, files: Files, tmp_path: Path) -> None:
+    """A tombstone below a model is seen at the model, with its reason."""
+    model = await complete(store, files, tmp_path)
+    dataset = await store.artifacts.get(K.DATASET, "flights")
+    assert dataset is not None
+    await store.artifacts.retract(dataset.id, reason="not ours", now=NOW)
+
+    assert ("model", "Dataset flights was retracted: not ours") in gaps(await audit(store, model.id))
+
+
+async def test_changed_bytes_are_found(store: Store, files: Files, tmp_path: Path) -> None:
+    """A dataset that was edited where it lies, and a file that is gone, are told; the seal is of what is known."""
+    model = await complete(store, files, tmp_path)
+    before = await audit(store, model.id, files=files, verify=True)
+    (tmp_path / "flights.csv").write_text("flight,delay\n1,21\n2,3\n")
+    remove(files.address(model.body["files"][0]["sha256"]))
+
+    after = await audit(store, model.id, files=files, verify=True)
+
+    changed = {each.what: each.message for each in after.verified if not each.verified}
+    assert {"dataset flights", "model model.skops"} == set(changed)
+    assert all(changed.values())
+    assert not after.complete
+    assert before.seal == after.seal == after.export()["seal"]
+
+
+async def test_equal_facts_have_equal_seals(store: Store, files: Files, tmp_path: Path) -> None:
+    """Asked again, through an evaluation too, the seal is the same; another fact gives another one."""
+    model = await complete(store, files, tmp_path)
+    first = await audit(store, model.id)
+
+    assert first.seal == (await audit(store, model.id)).seal
+    evaluation = await store.artifacts.get(K.EVALUATION, "e")
+    assert evaluation is not None
+    assert first.seal == (await audit(store, evaluation.id)).seal
+    await store.artifacts.set_alias(model.id, "champion", now=NOW, by="ann", reason="why")
+    assert first.seal != (await audit(store, model.id)).seal
+
+
+async def test_only_models_are_audited(store: Store, files: Files, tmp_path: Path) -> None:
+    """A dataset is no model, and what is not there is not found."""
+    await complete(store, files, tmp_path)
+    dataset = await store.artifacts.get(K.DATASET, "flights")
+    assert dataset is not None
+
+    with pytest.raises(InvalidInput, match="Dataset"):
+        await audit(store, dataset.id)
+    with pytest.raises(NotFound):
+        await audit(store, "model_none")
