@@ -3,6 +3,8 @@
 UNWIND $nodes AS node
 MERGE (a:Artifact {id: node.id})
 ON CREATE SET a:$(node.kind), a += node.fixed, a += node.content, a.created_at = $now, a.created_by = $by
+// Of two that describe a placeholder at once, the second reads again behind the lock, and finds it described.
+FOREACH (_ IN CASE WHEN a.is_placeholder AND NOT node.content.is_placeholder THEN [1] ELSE [] END | SET a._lock = $now)
 WITH a, node, a.is_placeholder AND NOT node.content.is_placeholder AS described
 SET a += CASE WHEN described THEN node.content ELSE {} END
 SET a.created_by = CASE WHEN described THEN $by ELSE a.created_by END

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -127,6 +128,30 @@ async def test_other_content_under_a_taken_version_is_a_conflict(store: Store) -
     with pytest.raises(Conflict):
         await send(store, [BAD_NODES[1], DELAY])
     assert before == await snapshot(store)
+
+
+async def test_a_placeholder_is_described_once(store: Store) -> None:
+    """Of several that describe it at once, differently, one does, and the others learn of the conflict."""
+    for number in range(5):
+        name = f"d{number}"
+        target = Ref(kind=K.DATASET, name=name, version="1")
+        await send(store, (), [EdgeInput(type=E.DERIVED_FROM, source=PLACE, target=target)])
+        won: list[str] = []
+
+        async def describe(digest: str, *, name: str = name, won: list[str] = won) -> None:
+            try:
+                await send(store, [NodeInput(kind=K.DATASET, name=name, version="1", digest=digest)])
+            except Conflict:
+                return
+            won.append(digest)
+
+        async with anyio.create_task_group() as group:
+            for letter in "abcdef":
+                group.start_soon(describe, letter * 64)
+
+        found = await store.artifacts.get(K.DATASET, name, version="1")
+        assert found is not None
+        assert [found.digest] == won
 
 
 async def test_a_call_has_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
