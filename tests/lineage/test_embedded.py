@@ -42,9 +42,14 @@ async def opened(server: Embedded) -> Graph:
     return await Graph.open(server.uri, server.user, server.password)
 
 
+def java_pid(home: Path) -> int:
+    """The pid of the server, alive or not."""
+    return int(json.loads((home / "neo4j" / "server.json").read_text())["pid"])
+
+
 def java(home: Path) -> psutil.Process:
     """The server's process."""
-    return psutil.Process(json.loads((home / "neo4j" / "server.json").read_text())["pid"])
+    return psutil.Process(java_pid(home))
 
 
 async def test_a_server_keeps_its_data_through_every_death(home: Path) -> None:
@@ -60,7 +65,7 @@ async def test_a_server_keeps_its_data_through_every_death(home: Path) -> None:
         first = java(home)
         first.kill()
         with anyio.fail_after(60):
-            while java(home).pid == first.pid or not await _pings(graph):  # noqa: ASYNC110
+            while java_pid(home) == first.pid or not await _pings(graph):  # noqa: ASYNC110
                 await anyio.sleep(0.2)
         tasks.cancel_scope.cancel()
 
@@ -91,7 +96,7 @@ async def test_a_second_process_joins_and_inherits(home: Path) -> None:
     owner = await anyio.to_thread.run_sync(lambda: subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     assert owner.stdout is not None
     said = json.loads(await anyio.to_thread.run_sync(owner.stdout.readline))
-    pid = java(home).pid
+    pid = java_pid(home)
 
     second = Embedded(Settings(home=home))
     await second.start()
@@ -110,7 +115,7 @@ async def test_a_second_process_joins_and_inherits(home: Path) -> None:
     assert await _pings(graph)
     await graph.close()
 
-    assert pid == java(home).pid
+    assert pid == java_pid(home)
     await second.stop()
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
