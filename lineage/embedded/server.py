@@ -248,6 +248,9 @@ class Embedded:
             return [f"-XX:AOTCache={cache}", *quiet]
         if any(_is_running(marker) for marker in cache.parent.glob("*.recording")):
             return quiet
+        for left in (*cache.parent.glob("*.recording"), *cache.parent.glob("*.new*")):
+            if not _is_running(left):
+                left.unlink(missing_ok=True)  # of a recording that was killed
         self._training = cache.with_suffix(f".{os.getpid()}.new")
         self._training.with_suffix(".recording").touch()
         return [f"-XX:AOTCacheOutput={self._training}", *quiet]
@@ -328,6 +331,6 @@ async def _answers(port: int) -> bool:
 
 
 def _is_running(marker: Path) -> bool:
-    """Whether the process that the name of *marker* ends with, as in `key.123.recording`, is there."""
+    """Whether the process that *marker* names, as in `key.123.recording`, is there."""
     pid = marker.name.split(".")[1]
     return pid.isdigit() and psutil.pid_exists(int(pid))
