@@ -32,6 +32,7 @@ START_SECONDS, STOP_SECONDS, WATCH_SECONDS, POLL_SECONDS = 120.0, 60.0, 1.0, 0.0
 RETRY_SECONDS = 10.0
 RECORD_SECONDS = 180.0  # a stop that records the ahead-of-time cache, on a loaded machine
 SPARE_BYTES = 200 * 1024 * 1024
+HEX_16 = "[0-9a-f]" * 16
 #: The Bolt handshake: magic and four versions; any answer of four bytes shows that Bolt is there.
 HANDSHAKE = bytes.fromhex("6060b01700000005000004040000000400000003")
 FLAGS = (
@@ -248,7 +249,7 @@ class Embedded:
             return [f"-XX:AOTCache={cache}", *quiet]
         if any(_is_running(marker) for marker in cache.parent.glob("*.recording")):
             return quiet
-        for left in (*cache.parent.glob("*.recording"), *cache.parent.glob("*.new*")):
+        for left in (*cache.parent.glob("*.recording"), *cache.parent.glob(f"{HEX_16}.*.new*")):
             if not _is_running(left):
                 left.unlink(missing_ok=True)  # of a recording that was killed
         self._training = cache.with_suffix(f".{os.getpid()}.new")
