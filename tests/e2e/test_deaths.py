@@ -33,7 +33,7 @@ from sklearn.preprocessing import StandardScaler
 
 
 def build(params):
-    time.sleep(0.4)
+    time.sleep(0.8)
     return make_pipeline(StandardScaler(), LogisticRegression(C=params["C"], max_iter=200))
 
 
@@ -78,6 +78,11 @@ class World:
     def finished(self, run: Run) -> int:
         """How many trials of *run* have ended."""
         return sum(trial.state == "COMPLETE" for trial in self.client.trials(run))
+
+    def processes_of(self, run: Run) -> list[psutil.Process]:
+        """Every process that works in the folder of *run*: the shepherd's slots, and whatever they have started."""
+        folder = str(self.home / "runs" / run.id)
+        return [each for each in psutil.process_iter(["cwd"]) if str(each.info["cwd"]).startswith(folder)]
 
     def child(self, *words: str) -> psutil.Process:
         """The process of the stack whose command has *words*, as it is now."""
@@ -137,7 +142,9 @@ def test_a_search_survives_kill_9(world: World, victim: tuple[str, ...]) -> None
     run = world.tune(f"survives-{victim[-1].rpartition('.')[2].lower()}")
     world.wait_for(lambda: world.finished(run) >= 2)
 
-    world.child(*victim).kill()
+    killed = world.child(*victim)
+    assert world.finished(run) < TRIALS
+    killed.kill()
     done = world.client.wait(run)
 
     query = """query ($id: ID!) { run(id: $id) {
@@ -147,6 +154,7 @@ def test_a_search_survives_kill_9(world: World, victim: tuple[str, ...]) -> None
     states = [edge["node"]["state"] for edge in found["trials"]["edges"]]
     numbers = [edge["node"]["number"] for edge in found["trials"]["edges"]]
     assert RunState.SUCCEEDED is done.state
+    assert killed.pid != world.child(*victim).pid
     assert TRIALS == sum(state in {"COMPLETE", "PRUNED", "FAIL"} for state in states)
     assert len(set(numbers)) == len(numbers)
     assert set(states) <= {"COMPLETE", "PRUNED", "LOST"}
@@ -167,9 +175,10 @@ def test_a_cancel_leaves_no_process(world: World) -> None:
     run = world.tune("endless", "code.py:endless", trials=2)
     world.wait_for(lambda: any(trial.state == "RUNNING" for trial in world.client.trials(run)))
 
+    assert world.processes_of(run)
+
     world.client.cancel_run(run)
     done = world.client.wait(run, check=False)
 
     assert RunState.CANCELED is done.state
-    left = [each for each in psutil.process_iter(["cmdline"]) if run.id in " ".join(each.info["cmdline"] or ())]
-    assert [] == left
+    assert [] == world.processes_of(run)
