@@ -1,5 +1,6 @@
 """The audit of a model: every fact that a reviewer asks, each with the node it comes from, and what is missing."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -85,6 +86,8 @@ class Record:
     upstream: Mapping[ArtifactKind, Sequence[Artifact]]
     evaluations: Sequence[Artifact]
     made: Sequence[Artifact]
+    makers: Sequence[Run]
+    is_cut: bool
     runs: Sequence[Run]
     aliases: Sequence[Mapping[str, Any]]
     trials: Mapping[str, int]
@@ -130,7 +133,7 @@ async def _model(store: Store, id: str) -> Artifact:
         return found
     if found.kind in {K.PREDICTIONS, K.EVALUATION, K.DEPLOYMENT} and found.body.get("model"):
         return await store.artifacts.one(found.body["model"], K.MODEL)
-    walk = await store.walks.walk([id], Direction.UP, kinds=[K.MODEL], first=1)
+    walk = await store.walks.walk([id], Direction.UP, kinds=[K.MODEL], first=1, retracted=True)
     if found.kind in {K.PREDICTIONS, K.EVALUATION, K.DEPLOYMENT} and walk.steps:
         return walk.steps[0].artifact
     raise InvalidInput(f"{id} is a {found.kind.value}; an audit is of a model or of what one made", field="model")
@@ -146,20 +149,23 @@ async def _record(store: Store, model: Artifact, trial_counts: Counts | None) ->
     rows = await store.graph.many("predictions_of", model=model.id)
     made = await store.artifacts.by_ids([row["id"] for row in rows])
     known = [model.id, *(step.artifact.id for step in walk.steps), *evaluations, *made]
-    runs = {run.id: run for each in (await store.runs.makers(known)).values() for run in each}
+    makers = await store.runs.makers(known)
+    runs = {run.id: run for each in makers.values() for run in each}
     tunes = [run for run in runs.values() if run.kind == "TUNE" and run.result.get("model") == model.id]
     return Record(
         model=model,
         upstream=upstream,
         evaluations=sorted(evaluations.values(), key=lambda each: each.id),
         made=[made[row["id"]] for row in rows],
+        makers=makers.get(model.id, []),
+        is_cut=walk.has_next or not walk.complete,
         runs=sorted(runs.values(), key=lambda run: (run.created_at, run.id)),
         aliases=await store.artifacts.alias_history(asset_id(model.kind, model.namespace, model.name)),
         trials=await trial_counts(tunes[0].id) if tunes and trial_counts else {},
     )
 
 
-def _stated(section: str, source: Artifact, **values: Any) -> Iterator[Fact]:
+def _stated(section: str, source: Artifact, /, **values: Any) -> Iterator[Fact]:
     for name, value in values.items():
         if value is not None:
             yield Fact(section=section, name=name, value=value, source=source.id)
@@ -171,7 +177,10 @@ def _model_facts(record: Record) -> Iterator[Fact | Gap]:
     yield from _stated("model", model, format=body.get("format"), task=body.get("task"), classes=body.get("classes"))
     if not body.get("signature"):
         yield Gap(section="model", message="the model has no signature")
-    for each in (each for kind in record.upstream.values() for each in kind):
+    if record.is_cut:
+        yield Gap(section="model", message=f"not all that the model depends on was read: the nearest {MOST:,} at most")
+    inputs = (each for kind in record.upstream.values() for each in kind)
+    for each in (model, *inputs, *record.evaluations):
         if each.is_placeholder:
             yield Gap(section="model", message=f"{each.kind.value} {each.name} was named, but never described")
         if each.retracted_at is not None:
@@ -234,7 +243,7 @@ def _environment(record: Record) -> Iterator[Fact | Gap]:
 
 def _drift(environment: Artifact, seen: Mapping[str, str]) -> Iterator[Gap]:
     """What was really installed inside the run, held against the lock."""
-    found = {name.lower().replace("_", "-"): version for name, version in seen.items()}
+    found = {re.sub(r"[-_.]+", "-", name.lower()): version for name, version in seen.items()}
     for package in environment.body.get("locked") or ():
         actual = found.get(package["name"])
         if seen and actual != package["version"]:
@@ -252,7 +261,8 @@ def _search(record: Record) -> Iterator[Fact | Gap]:
             if record.trials:
                 yield Fact(section="search", name="trial_counts", value=dict(record.trials), source=run.id)
     for values in record.of(K.HYPERPARAMETERS):
-        yield from _stated("hyperparameters", values, **(values.body.get("values") or {}))
+        for name, value in (values.body.get("values") or {}).items():
+            yield Fact(section="hyperparameters", name=name, value=value, source=values.id)  # None is a value here
     if not record.of(K.HYPERPARAMETERS):
         yield Gap(section="hyperparameters", message="no hyperparameters are recorded")
 
@@ -280,7 +290,7 @@ def _history(record: Record) -> Iterator[Fact | Gap]:
         }
         value |= {"started_at": _text(run.started_at), "ended_at": _text(run.ended_at), "state": run.state.value}
         yield Fact(section="runs", name=run.id, value=value, source=run.id)
-    if not any(run.kind in {"TRAIN", "TUNE"} for run in record.runs):
+    if not any(run.kind in {"TRAIN", "TUNE"} for run in record.makers):
         yield Gap(section="runs", message="no run is recorded that trained the model")
     for interval in record.aliases:
         if interval["artifact"] == record.model.id:

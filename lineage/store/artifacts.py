@@ -200,5 +200,6 @@ def search_text(artifact: Artifact) -> str:
     columns = [str(column.get("name")) for column in body.get("columns", ()) if isinstance(column, dict)]
     words = [artifact.name, artifact.description or "", *artifact.tags, *columns, str(body.get("sql") or "")]
     plain = " ".join(word for word in words if word)
-    # The analyzer keeps `dep_delay` as one word; readers look for `delay` too.
-    return f"{plain} {plain.replace('_', ' ').replace('.', ' ')}"[:SEARCHED]
+    # The analyzer keeps `flights.dep_delay` as one word; readers look for `dep_delay` and `delay` too.
+    undotted = plain.replace(".", " ")
+    return f"{plain} {undotted} {undotted.replace('_', ' ')}"[:SEARCHED]
