@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import dataclasses
-import logging
 import signal
 import socket
 import sys
@@ -16,7 +15,7 @@ import uvicorn
 
 from api.app import clock, create_app
 from api.security import BODY_LIMIT, check_listening
-from lineage import server
+from lineage import logs, server
 from lineage.embedded import connected, running
 from lineage.errors import InvalidInput, LineageError
 from lineage.settings import Settings
@@ -123,7 +122,7 @@ def main() -> int:
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     args = parser.parse_args()
-    _configure_logs()
+    logs.configure()
     try:
         given = {name: value for name, value in vars(args).items() if value is not None}
         asyncio.run(serve(dataclasses.replace(Settings.from_environ(), **given)))
@@ -131,21 +130,6 @@ def main() -> int:
         print(f"lineage: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _configure_logs() -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":

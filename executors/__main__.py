@@ -2,15 +2,13 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import socket
 import sys
 
-import structlog
-
 from executors.worker import Worker, utc_now
+from lineage import logs
 from lineage.embedded import connected
 from lineage.errors import LineageError
 from lineage.settings import Settings
@@ -34,28 +32,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m executors", description=__doc__)
     parser.add_argument("--name", default=f"{socket.gethostname()}-{os.getpid()}", help="the worker's name in leases")
     args = parser.parse_args()
-    _configure_logs()
+    logs.configure()
     try:
         asyncio.run(work(Settings.from_environ(), name=args.name))
     except LineageError as error:
         print(f"lineage: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _configure_logs() -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":
