@@ -3,15 +3,13 @@
 import base64
 import binascii
 import hashlib
-import io
 import math
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Any
 
+from lineage import trees
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, digest_of
 from lineage.data import features as sql
 from lineage.errors import InvalidInput
@@ -156,7 +154,7 @@ async def register_model_code(
     edges = []
     if input.feature_set:
         await store.artifacts.one(input.feature_set, ArtifactKind.FEATURE_SET)
-    stored = await files.put_bytes(_archive(tree))
+    stored = await files.put_bytes(trees.pack(tree))
     body = {
         "entry": input.entry,
         "contract": input.contract,
@@ -176,7 +174,7 @@ async def register_model_code(
 def _tree(input: RegisterModelCode) -> list[tuple[str, bytes]]:
     if input.contract not in CONTRACTS:
         raise InvalidInput.unknown("contract", input.contract, CONTRACTS, field="contract")
-    tree = sorted((_safe(file.path), file.data()) for file in input.files)
+    tree = sorted((trees.plain(file.path), file.data()) for file in input.files)
     paths = [path for path, _ in tree]
     if len(set(paths)) != len(paths):
         raise InvalidInput("a path stands twice", field="files")
@@ -188,23 +186,6 @@ def _tree(input: RegisterModelCode) -> list[tuple[str, bytes]]:
     if file not in paths:
         raise InvalidInput.unknown("file of the entry", file, paths, field="entry")
     return tree
-
-
-def _safe(path: str) -> str:
-    pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path or str(pure) != path:
-        raise InvalidInput(f"{path!r} is not a plain relative path", field="files")
-    return path
-
-
-def _archive(tree: Sequence[tuple[str, bytes]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path, data in tree:
-            member = tarfile.TarInfo(path)  # its times and owners are all zero, so equal trees give equal bytes
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 async def define_search_space(store: Store, input: DefineSearchSpace, *, by: str, now: datetime) -> Artifact:

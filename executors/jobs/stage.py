@@ -1,10 +1,8 @@
 """A stage: one workspace filled, started (or adopted), followed to its end, and its manifest checked."""
 
 import hashlib
-import io
 import json
 import os
-import tarfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import anyio
 from executors.base import Limits, Running, Workspace
 from executors.jobs.job import Canceled, Job
 from executors.together import together
+from lineage import trees
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.errors import DigestMismatch, ExecutionFailed, NotFound
 from lineage.runs import Outcome, RunState
@@ -127,8 +126,7 @@ async def _fill(job: Job, workspace: Workspace, spec: Mapping[str, Any], files: 
 
 async def _unpack(job: Job, code: Artifact, root: Path) -> None:
     data = await job.files.read(code.body["archive"])
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(root, filter="data")
+    await anyio.to_thread.run_sync(trees.unpack, data, root)
 
 
 async def _follow(job: Job, running: Running, slot_ended: SlotEnded | None) -> Outcome:
