@@ -42,11 +42,18 @@ class Named:
 
 @input_type
 class ResourcesInput:
-    """What one run may take: bytes of memory for each slot, seconds, processes."""
+    """What one run may take: memory, time, processes with threads, processors (1.5 is one and a half), disk, network.
+
+    In containers memory, processes, processors and disk are those of each slot, and there is no network unless asked
+    for. Processes side by side share memory and processes; they are not held to processors, disk and network.
+    """
 
     memory_bytes: Long | None = None
     seconds: float | None = None
     processes: int | None = None
+    cpus: float | None = None
+    disk_bytes: Long | None = None
+    network: bool = False
 
 
 @input_type

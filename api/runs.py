@@ -134,6 +134,12 @@ class Run(Node):
         return [shown(each) for each in await info.context.loaders.present(trace.get("generated", ()))]
 
     @strawberry.field
+    async def runs_in(self, info: Info) -> list[Artifact]:
+        """What it runs in: its environment, and the image of it where there is one."""
+        trace = await info.context.loaders.traces.load(self.id)
+        return [shown(each) for each in await info.context.loaders.present(trace.get("housed", ()))]
+
+    @strawberry.field
     async def trials(self, info: Info, first: int = PAGE, after: str | None = None) -> Connection[Trial]:
         """The trials of a tuning run, in the order in which they were asked for."""
         check_first(first)

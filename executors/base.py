@@ -1,11 +1,11 @@
 """What an executor is: the one seam between the worker and whatever runs the work."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from lineage.artifacts import Artifact
+from lineage.artifacts import Artifact, Edge
 from lineage.runs import Outcome
 
 MEBIBYTE = 1024 * 1024
@@ -15,16 +15,39 @@ Log = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the work may use; None means no limit. Memory and processes (threads too) count for all slots together."""
+    """What the work may use; None means no limit.
+
+    Memory, processes (threads too) and processors count for all slots together where they are processes side by side,
+    and for each slot where each has a container of its own.
+    """
 
     memory_bytes: int | None = None
     processes: int | None = None
+    #: Processors, in shares of one: 1.5 is one and a half.
+    cpus: float | None = None
+    #: Everything together that may be written to disk.
+    disk_bytes: int | None = None
     #: The largest single file that may be written.
     file_bytes: int | None = None
     #: How much of the log is kept; of a longer one, its head and its tail.
     log_bytes: int = 10 * MEBIBYTE
     #: The run timeout.
     seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """An environment that is ready to be run in."""
+
+    #: Its interpreter, where the work will run.
+    python: Path
+    #: The id of its image, where there is one: the very bytes.
+    image: str | None = None
+    #: What speaks the run protocol in an environment of another language than Python; none where it is trial.py.
+    command: tuple[str, ...] = ()
+    #: What stands for those bytes in the graph, and its edges; the run is recorded as having run in it.
+    artifact: Artifact | None = None
+    edges: Sequence[Edge] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +62,13 @@ class Workspace:
     generation: int
     attempt: int
     root: Path
-    #: The interpreter of the environment, as `Executor.prepare` gave it.
-    python: Path
+    #: What it runs in, as `Executor.prepare` gave it.
+    prepared: Prepared
     #: How many copies of trial.py run side by side.
     slots: int = 1
     limits: Limits = field(default_factory=Limits)
+    #: Whether the work may reach the network, where an executor can keep it from it.
+    network: bool = False
 
 
 @dataclass(kw_only=True)
@@ -68,8 +93,11 @@ class Executor(Protocol):
     - `stop` asks first and ends by force after *grace* seconds; when it returns, everything is gone.
     """
 
-    async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Path:
-        """Build the environment once for its digest and return its interpreter.
+    #: Whether work should be told of the API's Unix socket, where there is one, and not of its address.
+    wants_socket: bool
+
+    async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Prepared:
+        """Build the environment once for its digest.
 
         Raises:
             ExecutionFailed: it cannot be built; the reason is ENVIRONMENT, or UNAVAILABLE when trying again may help.

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from executors.base import Limits, Workspace
+from executors.base import Limits, Prepared, Workspace
 
 FEATURES = ("mean radius", "mean texture", "mean smoothness", "mean symmetry")
 SPLITS = {"train": slice(0, 300), "validate": slice(300, 430), "test": slice(430, 569)}
@@ -95,8 +95,8 @@ class _UnixServer(ThreadingHTTPServer):
 class Bench:
     """A place to run things: an exchange that is served, and workspaces of the breast cancer data."""
 
-    def __init__(self, root: Path, python: Path, *, unix: Path | None = None) -> None:
-        self.root, self.python = root, python
+    def __init__(self, root: Path, prepared: Prepared, *, unix: Path | None = None) -> None:
+        self.root, self.prepared = root, prepared
         self.exchange = Exchange()
         self._count = 0
         handler = _handler(self.exchange)
@@ -135,7 +135,14 @@ class Bench:
         return workspace
 
     def _workspace(
-        self, code: str | None, *, slots: int = 1, limits: Limits | None = None, contract: str = "build", **job: Any
+        self,
+        code: str | None,
+        *,
+        slots: int = 1,
+        limits: Limits | None = None,
+        contract: str = "build",
+        network: bool = False,
+        **job: Any,
     ) -> Workspace:
         self._count += 1
         root = self.root / f"work{self._count}"
@@ -164,9 +171,10 @@ class Bench:
             generation=1,
             attempt=1,
             root=root,
-            python=self.python,
+            prepared=self.prepared,
             slots=slots,
             limits=limits or Limits(),
+            network=network,
         )
 
 

@@ -21,7 +21,7 @@ import psutil
 from anyio.to_thread import run_sync
 
 from executors import environments, outcomes
-from executors.base import Log, Running, Workspace
+from executors.base import Log, Prepared, Running, Workspace
 from lineage.artifacts import Artifact
 from lineage.errors import Conflict, ExecutionFailed
 from lineage.runs import Outcome
@@ -44,12 +44,14 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 class ProcessExecutor:
     """Runs workspaces as processes of this machine, each under a shepherd that outlives the worker."""
 
+    wants_socket = False
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Path:
+    async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Prepared:
         """Build the virtual environment unless it is there; see `Executor.prepare`."""
-        return await environments.build(
+        python = await environments.build(
             environment.digest or "",
             lock,
             version=environment.body.get("version"),
@@ -57,6 +59,7 @@ class ProcessExecutor:
             settings=self._settings,
             log=log,
         )
+        return Prepared(python=python)
 
     async def start(self, workspace: Workspace) -> Running:
         """Start a shepherd, which starts the slots; see `Executor.start`."""
@@ -118,7 +121,7 @@ class ProcessExecutor:
 
 def environ(workspace: Workspace, *, given: Mapping[str, str], seed: int, cores: int) -> dict[str, str]:
     """The variables that the work sees: a few of the worker's, none of its secrets, a home of its own."""
-    root, binaries = workspace.root, workspace.python.parent
+    root, binaries = workspace.root, workspace.prepared.python.parent
     passed = {name: text for name, text in given.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
     return {
         **passed,
@@ -142,7 +145,7 @@ def _write_launch(workspace: Workspace, grace: float) -> None:
     seed = int((_read(root / "job.json") or {}).get("seed") or 0)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     launch = {
-        "python": str(workspace.python),
+        "python": str(workspace.prepared.python),
         "trial": str(HERE / "trial.py"),
         "slots": workspace.slots,
         "limits": asdict(workspace.limits),

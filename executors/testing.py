@@ -12,7 +12,7 @@ import anyio
 import psutil
 import pytest
 
-from executors.base import Executor, Limits, Workspace
+from executors.base import Executor, Limits, Prepared, Workspace
 from executors.exchange import Bench
 from lineage.errors import Conflict
 from lineage.runs import RunState
@@ -95,19 +95,19 @@ def is_gone(pid: int) -> bool:
 
 
 class ExecutorContract:
-    """What every executor does alike. A subclass provides the fixture `executor`, and may override `python`."""
+    """What every executor does alike. A subclass provides the fixture `executor`, and may override `prepared`."""
 
     pytestmark = pytest.mark.anyio
 
     @pytest.fixture
-    def python(self) -> Path:
-        """An interpreter with pandas, pyarrow, scikit-learn and skops: the tests' own."""
-        return Path(sys.executable)
+    def prepared(self) -> Prepared:
+        """An environment with pandas, pyarrow, scikit-learn and skops: the tests' own."""
+        return Prepared(python=Path(sys.executable))
 
     @pytest.fixture
-    def bench(self, tmp_path: Path, python: Path) -> Any:
+    def bench(self, tmp_path: Path, prepared: Prepared) -> Any:
         """Workspaces with real data, and the other end of the run protocol."""
-        with Bench(tmp_path, python) as bench:
+        with Bench(tmp_path, prepared) as bench:
             yield bench
 
     async def test_fit(self, executor: Executor, bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """What the mutations that start a run mean: their input is checked against the graph before anything is queued."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -20,11 +21,17 @@ MAX_TRIALS, MAX_PARALLEL = 10_000, 64
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one run may take: bytes of memory a slot, seconds, processes."""
+    """What one run may take; what an executor cannot hold back, it lets pass (docs/docker.md)."""
 
     memory_bytes: int | None = None
     seconds: float | None = None
     processes: int | None = None
+    #: Processors, in shares of one.
+    cpus: float | None = None
+    #: Everything together that it may write to disk.
+    disk_bytes: int | None = None
+    #: Whether it needs the network.
+    network: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +234,13 @@ def _between(name: str, value: int, most: int) -> None:
         raise InvalidInput(f"{name} must be between 1 and {most}, not {value}", field=name)
 
 
+def _check_resources(given: Resources) -> None:
+    for name in ("memory_bytes", "seconds", "processes", "cpus", "disk_bytes"):
+        value = getattr(given, name)
+        if value is not None and not 0 < value < math.inf:
+            raise InvalidInput(f"resources: {name} must be greater than 0, not {value}", field="resources")
+
+
 async def _create(
     store: Store,
     kind: RunKind,
@@ -241,6 +255,7 @@ async def _create(
     if input.executor not in known:
         raise InvalidInput.unknown("executor", input.executor, known, field="executor")
     _between("maxAttempts", input.max_attempts, 10)
+    _check_resources(input.resources)
     spec = {name: value for name, value in asdict(input).items() if name not in {"idempotency_key", "executor"}}
     run = Run(
         id=new_run_id(),

@@ -86,6 +86,15 @@ WITH r WHERE r.generation = $generation AND r.state IN ['BUILDING', 'SUBMITTED',
 SET r.attempt = r.attempt + 1, r.token_hash = $token_hash, r.last_beat_at = NULL, r.attempt_started_at = $now
 RETURN r {.*} AS run
 
+// name: house_run(id, generation, place, now) one write
+// Note which artifact a run runs in, such as an image; no row when the lease is over.
+MATCH (r:Run {id: $id})
+SET r._lock = $now
+WITH r WHERE r.generation = $generation AND r.state IN ['BUILDING', 'SUBMITTED', 'RUNNING']
+MATCH (p:Artifact {id: $place})
+MERGE (r)-[u:RUNS_IN]->(p) ON CREATE SET u.recorded_at = $now
+RETURN r {.*} AS run
+
 // name: finish_run(id, generation, state, changes, now) one write
 // Give a run the state that it ends with, or that it waits in; no row when the lease is over.
 MATCH (r:Run {id: $id})
@@ -129,11 +138,12 @@ SET r.last_beat_at = $now, r.updated_at = $now,
 RETURN r {.*} AS run
 
 // name: used_by_run(ids) many read
-// What these runs used and what they made.
+// What these runs used, what they made, and what they ran in.
 UNWIND $ids AS id
 MATCH (r:Run {id: id})
 RETURN id, COLLECT { MATCH (r)-[:USED]->(a:Artifact) RETURN a.id ORDER BY a.id } AS used,
-       COLLECT { MATCH (r)<-[:GENERATED_BY]-(a:Artifact) RETURN a.id ORDER BY a.id } AS generated
+       COLLECT { MATCH (r)<-[:GENERATED_BY]-(a:Artifact) RETURN a.id ORDER BY a.id } AS generated,
+       COLLECT { MATCH (r)-[:RUNS_IN]->(a:Artifact) RETURN a.id ORDER BY a.id } AS housed
 
 // name: runs_that_made(ids) many read
 // The runs that made these artifacts, the first first.

@@ -77,6 +77,12 @@ class Job:
             changes["state"] = state.value
         self.lease = await self.store.runs.advance(self.lease, now=self.now(), **changes)
 
+    async def house(self, place: Artifact, edges: Sequence[Edge]) -> None:
+        """Note the very bytes that the run runs in."""
+        now = self.now()
+        await self.store.artifacts.record([place], edges, now=now, by=self.run.created_by)
+        self.lease = await self.store.runs.house(self.lease, place.id, now=now)
+
     async def begin_attempt(self) -> None:
         """Start anew: a fresh token, and the running trials of earlier attempts are given up as lost."""
         self.token = secrets.token_urlsafe(32)

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from executors.base import Limits, Running, Workspace
+from executors.base import Limits, Prepared, Running, Workspace
 from executors.jobs.job import Canceled, Job
 from executors.together import together
 from lineage import trees
@@ -25,11 +25,14 @@ K = ArtifactKind
 SlotEnded = Callable[[int], Awaitable[None]]
 
 
-async def interpreter(job: Job, environment: Artifact) -> Path:
-    """The interpreter of an environment, built if nobody has built it for this digest yet."""
+async def prepared(job: Job, environment: Artifact) -> Prepared:
+    """An environment that can be run in, built if nobody has built it for this digest yet, and noted with the run."""
     await job.advance(state=RunState.BUILDING, phase="environment", message=f"environment {environment.name}")
     lock = (await job.files.read(environment.body["lock"])).decode()
-    return await job.executor.prepare(environment, lock, log=job.log)
+    found = await job.executor.prepare(environment, lock, log=job.log)
+    if found.artifact is not None:
+        await job.house(found.artifact, found.edges)
+    return found
 
 
 async def run(
@@ -51,10 +54,10 @@ async def run(
         code: the source tree that the stage runs.
         ended: told the number of each slot that has ended, once, while the others may go on.
     """
-    python = await interpreter(job, environment)
-    running = await _adopt(job, name, python, slots)
+    place = await prepared(job, environment)
+    running = await _adopt(job, name, place, slots)
     if running is None:
-        workspace = await _fresh(job, name, python, slots)
+        workspace = await _fresh(job, name, place, slots)
         if code is not None:
             await _unpack(job, code, workspace.root / "code")
         await _fill(job, workspace, spec, files)
@@ -70,12 +73,13 @@ async def run(
     return running.workspace.root / "out"
 
 
-def _workspace(job: Job, name: str, python: Path, slots: int) -> Workspace:
+def _workspace(job: Job, name: str, place: Prepared, slots: int) -> Workspace:
     resources = job.spec.get("resources") or {}
     limits = Limits(
         memory_bytes=resources.get("memory_bytes"),
         processes=resources.get("processes"),
-        file_bytes=None,
+        cpus=resources.get("cpus"),
+        disk_bytes=resources.get("disk_bytes"),
         seconds=resources.get("seconds") or job.settings.run_timeout,
     )
     return Workspace(
@@ -83,17 +87,18 @@ def _workspace(job: Job, name: str, python: Path, slots: int) -> Workspace:
         generation=job.run.generation,
         attempt=job.run.attempt,
         root=job.root / name,
-        python=python,
+        prepared=place,
         slots=slots,
         limits=limits,
+        network=bool(resources.get("network")),
     )
 
 
-async def _adopt(job: Job, name: str, python: Path, slots: int) -> Running | None:
+async def _adopt(job: Job, name: str, place: Prepared, slots: int) -> Running | None:
     """What an earlier worker started and still runs, or has finished while nobody watched."""
     if not (job.root / name / "job.json").exists():
         return None
-    running = await job.executor.adopt(_workspace(job, name, python, slots))
+    running = await job.executor.adopt(_workspace(job, name, place, slots))
     if running is not None:
         job.has_begun = True
         job.token = json.loads((job.root / name / "job.json").read_text())["protocol"]["token"]
@@ -101,10 +106,10 @@ async def _adopt(job: Job, name: str, python: Path, slots: int) -> Running | Non
     return running
 
 
-async def _fresh(job: Job, name: str, python: Path, slots: int) -> Workspace:
+async def _fresh(job: Job, name: str, place: Prepared, slots: int) -> Workspace:
     if job.token is None or (job.root / name).exists():
         await job.begin_attempt()
-    workspace = _workspace(job, name, python, slots)
+    workspace = _workspace(job, name, place, slots)
     workspace.root.mkdir(parents=True, mode=0o700)
     return workspace
 

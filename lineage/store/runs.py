@@ -83,6 +83,10 @@ class Runs:
         """Note how far the run has come: state, phase, progress (0 to 1), message."""
         return await self._fenced("advance_run", lease, now=now, changes=_plain(changes))
 
+    async def house(self, lease: Lease, place: str, *, now: datetime) -> Lease:
+        """Note that the run runs in the artifact *place*; raise LeaseLost when the lease is over."""
+        return await self._fenced("house_run", lease, place=place, now=now)
+
     async def begin_attempt(self, lease: Lease, *, token_hash: str, now: datetime) -> Lease:
         """Count a new attempt and give it its token; what earlier attempts still say is refused from here on."""
         return await self._fenced("begin_attempt", lease, token_hash=token_hash, now=now)
@@ -163,7 +167,7 @@ class Runs:
         return await self._graph.many("read_log", run_id=id, after=after, first=first)
 
     async def traces(self, ids: Sequence[str]) -> dict[str, Row]:
-        """What runs used and generated: ids of artifacts, by the id of the run."""
+        """What runs used, generated and were housed in: ids of artifacts, by the id of the run."""
         return {row["id"]: row for row in await self._graph.many("used_by_run", ids=list(ids))}
 
     async def makers(self, artifact_ids: Sequence[str]) -> dict[str, list[Run]]:

@@ -36,7 +36,8 @@ async def test_a_run_is_queued_with_what_was_asked(client: Client) -> None:
     assert "QUEUED" == run["state"]
     assert {"text": "", "next": 0} == run["log"]
     assert ("flights", "/x.csv", ["raw"]) == (spec["name"], spec["uri"], spec["tags"])
-    assert {"memory_bytes": 2**33, "seconds": 60, "processes": None} == spec["resources"]
+    unsaid = {"processes": None, "cpus": None, "disk_bytes": None, "network": False}
+    assert {"memory_bytes": 2**33, "seconds": 60, **unsaid} == spec["resources"]
 
 
 async def test_the_same_key_starts_one_run(client: Client) -> None:

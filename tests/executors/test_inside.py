@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from executors.base import Prepared
 from executors.exchange import Bench
 from executors.inside import saving, scoring, verdicts
 from executors.inside.program import Program, guarded, sha256_of, tree
@@ -45,7 +46,7 @@ def test_standard_library_alone() -> None:
 def test_code_does_not_see_our_modules(tmp_path: Path) -> None:
     """Model code that names a module as we name one of ours gets its own."""
     body = "import process, base, trial\nraise ValueError(process.WHOSE + base.WHOSE + trial.WHOSE)"
-    with Bench(tmp_path, Path(sys.executable)) as bench:
+    with Bench(tmp_path, Prepared(python=Path(sys.executable))) as bench:
         workspace = bench.fit(body, protocol=None)
     for name in ("process", "base", "trial"):
         (workspace.root / "code" / f"{name}.py").write_text("WHOSE = 'theirs '")
@@ -229,7 +230,7 @@ def test_unsafe_models_are_not_opened(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_protocol(tmp_path: Path) -> None:
     """The protocol over a Unix socket: artifacts are kept, a refusal of a result is survived, strangers are not."""
-    with Bench(tmp_path, Path(sys.executable), unix=tmp_path / "s") as bench:
+    with Bench(tmp_path, Prepared(python=Path(sys.executable)), unix=tmp_path / "s") as bench:
         line = Protocol(bench.url, bench.exchange.token, slot="0", patience=0.3)
         assert 3 == line.put("a/b.bin", b"abc")["bytes"]
         assert {"a/b.bin": b"abc"} == bench.exchange.artifacts

@@ -11,7 +11,7 @@ import anyio
 import psutil
 import pytest
 
-from executors.base import Limits, Workspace
+from executors.base import Limits, Prepared, Workspace
 from executors.exchange import Bench
 from executors.process import ProcessExecutor, environ
 from executors.testing import FORKING, LOGISTIC, MEBIBYTE, calling, is_gone, until, whole_log
@@ -32,12 +32,13 @@ WORKER = """
 import json, sys, time
 from pathlib import Path
 import anyio
-from executors.base import Workspace
+from executors.base import Prepared, Workspace
 from executors.process import ProcessExecutor
 from lineage.settings import Settings
 
 async def work(root):
-    workspace = Workspace(run_id="r", generation=1, attempt=1, root=root, python=Path(sys.executable))
+    prepared = Prepared(python=Path(sys.executable))
+    workspace = Workspace(run_id="r", generation=1, attempt=1, root=root, prepared=prepared)
     await ProcessExecutor(Settings(home=root.parent)).start(workspace)
     print("started", flush=True)
     time.sleep(600)
@@ -49,7 +50,7 @@ anyio.run(work, Path(sys.argv[1]))
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Workspaces that speak to an exchange over a Unix socket."""
-    with Bench(tmp_path, Path(sys.executable), unix=tmp_path / "api.sock") as bench:
+    with Bench(tmp_path, Prepared(python=Path(sys.executable)), unix=tmp_path / "api.sock") as bench:
         yield bench
 
 
@@ -197,7 +198,7 @@ async def test_children_do_not_outlive_the_work(executor: ProcessExecutor, bench
 
 async def test_no_interpreter(executor: ProcessExecutor, bench: Bench) -> None:
     """An environment whose interpreter is gone is said to be at fault."""
-    bench.python = Path("/no/such/python")
+    bench.prepared = Prepared(python=Path("/no/such/python"))
 
     with pytest.raises(ExecutionFailed, match="no/such/python") as caught:
         await executor.start(bench.fit(LOGISTIC))

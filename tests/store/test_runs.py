@@ -288,6 +288,20 @@ async def test_used_artifacts_are_linked(store: Store) -> None:
     assert [dataset.id] == (await store.runs.traces([run.id]))[run.id]["used"]
 
 
+async def test_a_run_names_what_it_ran_in(store: Store) -> None:
+    """What a run runs in is noted once under its lease, and refused without it."""
+    stale, lease = await stolen(store)
+    place = Artifact.defined(K.ENVIRONMENT, "tabular", {"lock": "x"})
+    await store.artifacts.record([place], now=NOW, by="ann")
+
+    for _ in range(2):
+        await store.runs.house(lease, place.id, now=NOW)
+    with pytest.raises(LeaseLost):
+        await store.runs.house(stale, place.id, now=NOW)
+
+    assert [place.id] == (await store.runs.traces([lease.run.id]))[lease.run.id]["housed"]
+
+
 async def test_a_log_is_read_in_pieces_and_has_an_end(store: Store) -> None:
     """Pieces come in order behind a number; what is beyond the limit is not kept, and the writer is told."""
     await store.runs.create(a_run())
