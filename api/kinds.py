@@ -133,6 +133,25 @@ class Environment(Artifact):
     packages: list[parts.PackageVersion] = known("locked", parts.packages, empty=list, doc="What was locked.")
     lock: str | None = known("lock", parts.text, doc="The sha256 of the lock, which is kept as an artifact.")
 
+    @strawberry.field
+    async def images(self, info: Info) -> list["Image"]:
+        """The images that were built of it; the digest of each names its exact bytes."""
+        rows = await info.context.loaders.dependents.load(self.id)
+        ids = [row["source"] for row in rows if row["type"] == E.DERIVED_FROM.value]
+        found = await info.context.loaders.present(ids)
+        return [shown(each) for each in found if each.kind is K.IMAGE]  # type: ignore[misc]
+
+
+@shows(K.IMAGE)
+class Image(Artifact):
+    """An environment as an image of containers."""
+
+    base: str | None = known("base", parts.text, doc="The image that it was built on, as it was named.")
+    tag: str | None = known("tag", parts.text, doc="Its name on the daemon that built it.")
+    byte_count: Long | None = known("size", parts.whole, doc="How many bytes it has, those of its base included.")
+    platform: str | None = known("platform", parts.text, doc="What it runs on, as linux/amd64.")
+    environment: Environment | None = joined(E.DERIVED_FROM, K.ENVIRONMENT, doc="What it was built of.")
+
 
 @shows(K.SEARCH_SPACE)
 class SearchSpace(Artifact):
@@ -220,3 +239,4 @@ class Deployment(Artifact):
 
     model: Model | None = joined(E.DERIVED_FROM, K.MODEL, doc="What it serves.")
     environment: Environment | None = joined(E.RUNS_IN, K.ENVIRONMENT, doc="What it runs in.")
+    image: Image | None = joined(E.RUNS_IN, K.IMAGE, doc="The exact bytes that it runs in.")

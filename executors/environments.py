@@ -13,15 +13,14 @@ from pathlib import Path
 
 import anyio
 from anyio.to_thread import run_sync
-from filelock import FileLock, Timeout
 
+from executors.alone import alone
 from executors.base import Log
 from executors.uv import failure, find_python, run_uv
 from lineage.errors import ExecutionFailed, InvalidInput
 from lineage.settings import Settings
 
 MARKER = "lineage.json"
-LOCK_POLL_SECONDS = 0.2
 #: A name, extras, versions, a marker: no address, no path, no option of the installer.
 REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w.,\s-]*\])?\s*(\(?[<>=!~][^;@/\\\n]*\)?)?\s*(;[^\n]*)?")
 LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
@@ -100,7 +99,7 @@ async def build(
     target = home / digest
     if await run_sync(_is_whole, target, lock):
         return _interpreter(target)
-    async with _alone(home / f"{digest}.lock"):
+    async with alone(home / f"{digest}.lock"):
         if not await run_sync(_is_whole, target, lock):
             await _build(target, lock, version=version, settings=settings, log=log)
     return _interpreter(target)
@@ -108,33 +107,36 @@ async def build(
 
 async def _build(target: Path, lock: str, *, version: str | None, settings: Settings, log: Log) -> None:
     await run_sync(_clear, target)
-    python, _ = await find_python(version, settings)
     fresh = target.with_name(f"{target.name}.tmp-{os.urandom(4).hex()}")
     try:
-        async with _scratch(settings) as folder:
-            listing = folder / "requirements.txt"
-            listing.write_text(lock)
-            inside = _interpreter(fresh)
-            for arguments in (
-                ["venv", "--relocatable", "--no-project", "--python", str(python), str(fresh)],
-                [
-                    "pip",
-                    "sync",
-                    "--require-hashes",
-                    "--allow-empty-requirements",
-                    "--python",
-                    str(inside),
-                    str(listing),
-                ],
-            ):
-                code, _, said = await run_uv(arguments, settings=settings, cwd=folder, log=log)
-                if code:
-                    raise failure(said, reason="ENVIRONMENT")
+        await install(fresh, lock, version=version, settings=settings, log=log)
         await run_sync(_seal, fresh, lock)
         os.rename(fresh, target)
     finally:
         with anyio.CancelScope(shield=True):
             await run_sync(_remove, fresh)
+
+
+async def install(
+    root: Path, lock: str, *, version: str | None, settings: Settings, log: Log, target: str | None = None
+) -> None:
+    """Make a virtual environment with the packages of *lock* in the folder *root*.
+
+    It can be moved. With *target*, a platform in uv's words, packages are chosen for that one, not for this machine.
+    """
+    python, _ = await find_python(version, settings)
+    choice = ["--python-platform", target] if target else []
+    async with _scratch(settings) as folder:
+        listing = folder / "requirements.txt"
+        listing.write_text(lock)
+        given = ["--require-hashes", "--allow-empty-requirements", *choice, "--python", str(_interpreter(root))]
+        for arguments in (
+            ["venv", "--relocatable", "--no-project", "--python", str(python), str(root)],
+            ["pip", "sync", *given, str(listing)],
+        ):
+            code, _, said = await run_uv(arguments, settings=settings, cwd=folder, log=log)
+            if code:
+                raise failure(said, reason="ENVIRONMENT")
 
 
 def _interpreter(root: Path) -> Path:
@@ -197,19 +199,3 @@ async def _scratch(settings: Settings) -> AsyncIterator[Path]:
     base.mkdir(parents=True, exist_ok=True)
     async with anyio.TemporaryDirectory(prefix=".scratch-", dir=str(base)) as folder:
         yield Path(folder)
-
-
-@asynccontextmanager
-async def _alone(path: Path) -> AsyncIterator[None]:
-    """Hold a lock between processes; the kernel frees that of a dead one."""
-    lock = FileLock(path, thread_local=False)
-    while True:
-        try:
-            lock.acquire(timeout=0)
-            break
-        except Timeout:
-            await anyio.sleep(LOCK_POLL_SECONDS)
-    try:
-        yield
-    finally:
-        lock.release()

@@ -1,7 +1,9 @@
 """uv as a child process: which one, with which variables, what it says, and what its failures mean."""
 
+import hashlib
 import os
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -49,6 +51,10 @@ def variables(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
     if settings.index_url:
         found.pop("UV_INDEX_URL", None)
         found["UV_DEFAULT_INDEX"] = settings.index_url
+    if settings.proxy:
+        found |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), settings.proxy)
+    if settings.ca_bundle:
+        found["SSL_CERT_FILE"] = str(authorities(settings, found.get("SSL_CERT_FILE")))
     return {
         "UV_SYSTEM_CERTS": "true",
         **found,
@@ -57,6 +63,24 @@ def variables(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
         "UV_NO_PROGRESS": "1",
         "NO_COLOR": "1",
     }
+
+
+def authorities(settings: Settings, known: str | None = None) -> Path:
+    """A PEM file of the system's certificate authorities, or those of the file *known*, and the settings' own."""
+    given = Path(settings.ca_bundle)
+    system = known or os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+    try:
+        parts = [given.read_bytes()] + ([Path(system).read_bytes()] if system else [])
+    except OSError as error:
+        raise InvalidInput(f"LINEAGE_CA_BUNDLE: the authorities cannot be read: {error}", field="ca_bundle") from error
+    data = b"\n".join(parts)
+    target = settings.cache / f"authorities-{hashlib.sha256(data).hexdigest()[:12]}.pem"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_name(f"{target.name}.{os.getpid()}")
+        fresh.write_bytes(data)
+        os.replace(fresh, target)
+    return target
 
 
 def redacted(text: str) -> str:

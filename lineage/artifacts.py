@@ -25,6 +25,7 @@ class ArtifactKind(StrEnum):
     NOTEBOOK = "Notebook"
     ENVIRONMENT = "Environment"
     PACKAGE = "Package"
+    IMAGE = "Image"
     SEARCH_SPACE = "SearchSpace"
     HYPERPARAMETERS = "Hyperparameters"
     METRIC_DEFINITION = "MetricDefinition"
@@ -74,10 +75,11 @@ ALLOWED: Mapping[EdgeType, frozenset[tuple[ArtifactKind, ArtifactKind]]] = {
             (K.MODEL_CODE, K.NOTEBOOK),
             (K.DATASET, K.DATASET),
             (K.DATASET, K.PREDICTIONS),
+            (K.IMAGE, K.ENVIRONMENT),
         }
     ),
     E.TRAINED_ON: frozenset({(K.MODEL, K.TRAINING_SET)}),
-    E.RUNS_IN: frozenset({(K.MODEL, K.ENVIRONMENT), (K.DEPLOYMENT, K.ENVIRONMENT)}),
+    E.RUNS_IN: frozenset({(K.MODEL, K.ENVIRONMENT), (K.DEPLOYMENT, K.ENVIRONMENT), (K.DEPLOYMENT, K.IMAGE)}),
     E.EVALUATED_BY: frozenset({(K.MODEL, K.EVALUATION)}),
     E.REQUIRES: frozenset({(K.MODEL_CODE, K.FEATURE_SET)}),
     E.INCLUDES: frozenset({(K.ENVIRONMENT, K.PACKAGE)}),

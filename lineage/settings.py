@@ -51,7 +51,15 @@ class Settings:
     heartbeat_timeout: float = _setting(120.0, "Seconds of silence of started work after which it is ended")
     cancel_grace: float = _setting(10.0, "Seconds between asking work to stop and ending it")
     allow_pickle: bool = _setting(False, "Whether models may be saved as pickle when their code asks for it")
-    index_url: str = _setting("", "Package index for environments; by default that of the installer's own settings")
+    index_url: str = _setting(
+        "", "Package index for environments; by default that of the installer's own settings", secret=True
+    )
+    proxy: str = _setting("", "Proxy for everything that environments are fetched from", secret=True)
+    ca_bundle: str = _setting("", "PEM file of certificate authorities to trust besides the system's own")
+    base_image: str = _setting(
+        "python:{version}-slim", "Image that the images of environments are built on; {version} is the language's"
+    )
+    build_network: str = _setting("", "Docker network for system packages in builds; by default Docker's own default")
     user: str = _setting(lambda: os.environ.get("USER") or "unknown", "Who is recorded as the maker of things")
     query_timeout: float = _setting(30.0, "Seconds that one query to the graph may take")
 

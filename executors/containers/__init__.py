@@ -1,0 +1,1 @@
+"""Docker: images of environments, and the work that runs in containers of them."""
