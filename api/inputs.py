@@ -209,7 +209,10 @@ class TrainInput(Named, Started):
 
 @input_type
 class TuneInput(TrainInput):
-    """A search for the best hyperparameters by the first metric or *objective*; the best is fitted as in train."""
+    """A search for the best hyperparameters by the first metric or *objective*; the best is fitted as in train.
+
+    It ends as soon as more than *max_failed_trials* have failed; a trial fails after *trial_seconds*.
+    """
 
     search_space: strawberry.ID
     objective: str | None = None
@@ -218,6 +221,7 @@ class TuneInput(TrainInput):
     sampler: str = "tpe"
     pruner: str = "median"
     max_failed_trials: int | None = None
+    trial_seconds: float | None = None
 
 
 @input_type

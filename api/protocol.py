@@ -77,7 +77,7 @@ class Protocol:
     async def tell(self, run: Run, body: Body) -> Body:
         """Note how a trial ended."""
         state, metrics = _text(body, "state"), _metrics(body)
-        value, error = _number(body, "value"), body.get("error")
+        value, error, reason = _number(body, "value"), body.get("error"), body.get("reason")
         await self.services.studies.tell(
             run.id,
             _whole(body, "trial"),
@@ -86,6 +86,7 @@ class Protocol:
             value=value,
             metrics=metrics,
             error=None if error is None else str(error)[-ERROR_LIMIT:],
+            reason=None if reason is None else _text(body, "reason"),
             now=self.services.now(),
         )
         return {}

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import IO, Any
 
 from executors.herding import processes
+from executors.herding.clock import TrialClock, is_under_way
 from executors.herding.log import CappedLog, Source
 from executors.inside.verdicts import write_json
 
@@ -34,8 +35,8 @@ BUSY, BARRED = 3, 4  # exit codes: another shepherd is at it; it was started bef
 class Slot:
     """One copy of trial.py, started anew when it crashes."""
 
-    def __init__(self, number: int, source: Source) -> None:
-        self.number, self.source = number, source
+    def __init__(self, number: int, source: Source, clock: TrialClock) -> None:
+        self.number, self.source, self.clock = number, source, clock
         self.process: subprocess.Popen[bytes] | None = None
         self.crashes = 0
         self.killed_for: str | None = None
@@ -61,13 +62,21 @@ class Shepherd:
         secrets = (str((job.get("protocol") or {}).get("token") or ""),)
         count = int(self.launch["slots"])
         marks = [f"[{number}] " if count > 1 else "" for number in range(count)]
-        self.slots = [Slot(n, Source(self.log, mark=mark, secrets=secrets)) for n, mark in enumerate(marks)]
+        #: How long one trial may take.
+        self.trial_seconds: float | None = job.get("trial_seconds")
+        self.slots = [self._slot(n, Source(self.log, mark=mark, secrets=secrets)) for n, mark in enumerate(marks)]
         self.selector = selectors.DefaultSelector()
         self.groups: set[int] = set()
         self.kills = processes.kernel_kills()
         self.began = self.next_look = time.monotonic()
         self.asked_at: float | None = None
         self.stopped = self.timed_out = False
+
+    def _slot(self, number: int, source: Source) -> Slot:
+        return Slot(number, source, TrialClock(self._trial_note(number), self.trial_seconds))
+
+    def _trial_note(self, number: int) -> Path:
+        return self.root / "slots" / f"{number}.trial.json"
 
     def run(self) -> None:
         """See the slots to their end and say how it was."""
@@ -80,6 +89,7 @@ class Shepherd:
                 self.next_look = time.monotonic() + TICK
                 processes.reap({slot.process.pid for slot in self.slots if slot.process is not None})
                 self._watch_clock()
+                self._watch_trials()
                 self._watch_limits()
         self._finish()
 
@@ -87,6 +97,7 @@ class Shepherd:
         """Start a slot's process in a group of its own."""
         verdict = self.root / "slots" / f"{slot.number}.verdict.json"
         verdict.unlink(missing_ok=True)
+        slot.clock.restart()
         own = os.getpid()
         command = [self.launch["python"], "-u", self.launch["trial"], "job.json", "--slot", str(slot.number)]
         slot.process = subprocess.Popen(
@@ -134,7 +145,7 @@ class Shepherd:
         self.groups.discard(process.pid)
         slot.process = None
         slot.end = self._how(slot, process.returncode)
-        if slot.end["verdict"] is None:
+        if slot.end["verdict"] is None and slot.killed_for != "TIMEOUT":  # each of those takes a trial of the budget
             slot.crashes += 1
         if self._may_restart(slot):
             self._note(slot, "CRASHED", **slot.end)
@@ -161,20 +172,26 @@ class Shepherd:
     def _may_restart(self, slot: Slot) -> bool:
         if slot.end["verdict"] is not None or not self.is_tuning or self.asked_at is not None or self.stopped:
             return False
-        begun = (self.root / "slots" / f"{slot.number}.trial.json").exists()
+        begun = self._trial_note(slot.number).exists()
         return slot.crashes <= (RESTARTS if begun else EARLY_RESTARTS)
 
     def _blame(self, slot: Slot) -> None:
         """Leave word for the next process which trial ended the last one; one ended from outside gets a second try."""
-        trial = (_read(self.root / "slots" / f"{slot.number}.trial.json") or {}).get("trial")
+        note = self._trial_note(slot.number)
+        trial = (_read(note) or {}).get("trial") if is_under_way(note) else None
         from_outside = slot.end["signal"] in ("SIGKILL", "SIGTERM") and not slot.end["oom"] and not slot.killed_for
         if trial is None or (from_outside and trial not in slot.retried):
             slot.retried.add(trial if trial is not None else -1)
             return
         how = slot.end["signal"] or f"exit code {slot.end['code']}"
-        why = {"OOM": ": out of memory", "PROCESSES": ": too many processes"}.get(slot.killed_for or "", "")
-        message = f"the process ended by {how} in the midst of the trial{why or (': out of memory' * slot.end['oom'])}"
-        write_json(self.root / "slots" / f"{slot.number}.crash.json", {"trial": trial, "message": message})
+        reason = slot.killed_for or ("OOM" if slot.end["oom"] else "ERROR")
+        message = {
+            "OOM": f"the process ended by {how} in the midst of the trial: out of memory",
+            "PROCESSES": f"the process ended by {how} in the midst of the trial: too many processes",
+            "TIMEOUT": f"it took longer than the {self.trial_seconds} s that one trial may take, and was ended",
+        }.get(reason, f"the process ended by {how} in the midst of the trial")
+        crash = {"trial": trial, "reason": reason, "message": message}
+        write_json(self.root / "slots" / f"{slot.number}.crash.json", crash)
 
     def _watch_clock(self) -> None:
         now = time.monotonic()
@@ -191,6 +208,14 @@ class Shepherd:
             for slot in self.slots:
                 if slot.process is not None:
                     processes.send(slot.process.pid, signal.SIGKILL, group=True)
+
+    def _watch_trials(self) -> None:
+        """End a slot whose trial takes too long; it is started anew, and the others go on."""
+        now = time.monotonic()
+        for slot in self.slots:
+            if slot.process is not None and slot.killed_for is None and slot.clock.is_over(now):
+                slot.killed_for = "TIMEOUT"
+                processes.send(slot.process.pid, signal.SIGKILL, group=True)
 
     def _grace(self) -> float:
         return float((_read(self.root / "stop") or {}).get("grace", self.launch["grace"]))

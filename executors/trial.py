@@ -94,11 +94,18 @@ class Trial:
         note.unlink()
         if crash["trial"] != number:
             return False
-        self.protocol.tell(number, "FAIL", error=crash["message"])
+        self.protocol.tell(number, "FAIL", error=crash["message"], reason=crash["reason"])
         return True
 
     def _try(self, program: Program, protocol: Protocol, number: int, params: dict[str, Any]) -> None:
-        verdicts.write_json(self.root / "slots" / f"{self.slot}.trial.json", {"trial": number})
+        note = self.root / "slots" / f"{self.slot}.trial.json"
+        verdicts.write_json(note, {"trial": number})
+        state, told = self._attempt(program, params, number)
+        verdicts.write_json(note, {"trial": number, "is_over": True})  # its clock stops: telling may take a while
+        protocol.tell(number, state, **told)
+
+    def _attempt(self, program: Program, params: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
+        """Run one trial, and say how it ended."""
         objective = self.job["objective"]["metric"]
         print(f"trial {number}: {json.dumps(params)}", flush=True)
         try:
@@ -107,14 +114,13 @@ class Trial:
                 raise UserCode(f"the objective {objective} is not a finite number")
         except Pruned as error:
             print(f"trial {number}: {error}", flush=True)
-            protocol.tell(number, "PRUNED")
+            return "PRUNED", {}
         except (End, MemoryError) as error:
             message = str(verdicts.of_user_code(error))
             print(f"trial {number} failed: {message}", flush=True)
-            protocol.tell(number, "FAIL", error=message)
-        else:
-            print(f"trial {number}: {objective} = {values[objective]}", flush=True)
-            protocol.tell(number, "COMPLETE", value=values[objective], metrics=values)
+            return "FAIL", {"error": message}
+        print(f"trial {number}: {objective} = {values[objective]}", flush=True)
+        return "COMPLETE", {"value": values[objective], "metrics": values}
 
     def _values(self, program: Program, params: dict[str, Any], number: int) -> dict[str, float]:
         objective, split = self.job["objective"]["metric"], self.job["objective"].get("split", "validate")

@@ -47,6 +47,9 @@ class Settings:
     slots: int = _setting(0, "Runs that one worker does side by side; 0 means 2")
     lease_seconds: float = _setting(30.0, "Length of a lease; a worker that is silent for so long has lost its run")
     run_timeout: float = _setting(3600.0, "Seconds that a run may take unless it says otherwise")
+    trial_timeout: float = _setting(
+        1800.0, "Seconds that one trial may take, at most half of the run's, unless a search says"
+    )
     start_timeout: float = _setting(600.0, "Seconds from lease to the first word of what was started")
     heartbeat_timeout: float = _setting(120.0, "Seconds of silence of started work after which it is ended")
     cancel_grace: float = _setting(10.0, "Seconds between asking work to stop and ending it")

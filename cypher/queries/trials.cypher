@@ -77,7 +77,7 @@ FOREACH (_ IN CASE WHEN former = 'WAITING' OR (former = 'RUNNING' AND $state <> 
 RETURN former, t {.*} AS trial
 
 // name: claim_trial(run_id, slot, attempt, since, span, now) one write
-// Give a slot its running trial again, a waiting one, or a new one while the budget lasts; and what changed since.
+// Give a slot its running trial again, a waiting one, or a new one while budget and failures allow; and what changed.
 MATCH (s:Study {run_id: $run_id})
 SET s._lock = true
 WITH s
@@ -92,8 +92,11 @@ WITH s, r.attempt = $attempt AND NOT r.state IN ['SUCCEEDED', 'FAILED', 'CANCELE
        WHERE t.retry_of IS NOT NULL OR s.taken < s.budget
        RETURN t ORDER BY t.retry_of IS NULL, t.number LIMIT 1
      } AS waiting
-WITH s, mine, waiting, CASE
-  WHEN NOT fresh THEN 'STALE' WHEN size(mine) > 0 THEN 'MINE' WHEN size(waiting) > 0 THEN 'WAITING'
+WITH s, mine, waiting, fresh,
+     COUNT { MATCH (t:Trial {study_id: s.study_id, state: 'FAIL'}) } > s.max_failed AS given_up
+WITH s, mine, waiting, coalesce(given_up, false) AS given_up, CASE
+  WHEN NOT fresh THEN 'STALE' WHEN size(mine) > 0 THEN 'MINE' WHEN given_up THEN 'NONE'
+  WHEN size(waiting) > 0 THEN 'WAITING'
   WHEN s.taken < s.budget THEN 'NEW' ELSE 'NONE' END AS claim
 FOREACH (_ IN CASE WHEN claim IN ['WAITING', 'NEW'] THEN [1] ELSE [] END | SET s.revision = s.revision + 1)
 FOREACH (t IN CASE claim WHEN 'WAITING' THEN waiting ELSE [] END |
@@ -109,11 +112,12 @@ FOREACH (_ IN CASE claim WHEN 'NEW' THEN [1] ELSE [] END |
     system_keys: [], system_values: [], step_keys: [], step_values: []
   })-[:OF_STUDY]->(s)
 )
-WITH s, claim, CASE claim WHEN 'MINE' THEN mine[0].number WHEN 'WAITING' THEN waiting[0].number
-                          WHEN 'NEW' THEN s.trial_count - 1 END AS number
+WITH s, claim, given_up, CASE claim WHEN 'MINE' THEN mine[0].number WHEN 'WAITING' THEN waiting[0].number
+                                    WHEN 'NEW' THEN s.trial_count - 1 END AS number
 RETURN claim, number, s {.*} AS study,
        COLLECT { MATCH (t:Trial {study_id: s.study_id, number: number}) RETURN t {.*} } AS claimed,
-       EXISTS { MATCH (t:Trial {study_id: s.study_id}) WHERE t.state IN ['RUNNING', 'WAITING'] } AS unfinished,
+       NOT given_up
+         AND EXISTS { MATCH (t:Trial {study_id: s.study_id}) WHERE t.state IN ['RUNNING', 'WAITING'] } AS unfinished,
        COLLECT { MATCH (t:Trial {study_id: s.study_id}) WHERE t.revision > $since RETURN t {.*} } AS trials
 
 // name: draw_trial(run_id, number, attempt, params, constants, system, study_system) one write
@@ -204,3 +208,11 @@ FOREACH (each IN [each IN lost WHERE each.retry] |
   )
 )
 RETURN size(lost) AS lost
+
+// name: close_trials(run_id, reason, now) none write
+// What still runs or waits when its run is over never ends by itself: it is lost.
+MATCH (s:Study {run_id: $run_id})
+SET s._lock = true
+WITH s
+MATCH (t:Trial {study_id: s.study_id}) WHERE t.state IN ['RUNNING', 'WAITING']
+SET s.revision = s.revision + 1, t.revision = s.revision, t.state = 'LOST', t.reason = $reason, t.ended_at = $now

@@ -11,6 +11,8 @@ from executors.jobs.landing import measured, model_of
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.errors import ExecutionFailed
 from lineage.metrics import METRICS
+from lineage.runs import Outcome, RunState
+from lineage.searches import trial_limit
 from lineage.searchspace import SearchSpace
 
 K = ArtifactKind
@@ -72,15 +74,27 @@ async def tune(job: Job) -> Landing:
     inputs = await Inputs.load(job)
     space = await job.store.artifacts.one(job.spec["search_space"], K.SEARCH_SPACE)
     await _search(job, inputs, space)
-    failed, most = (await job.studies.counts(job.run.id)).get("FAIL", 0), job.spec["max_failed_trials"]
-    if most is not None and failed > most:
-        raise ExecutionFailed(f"{failed} trials failed, more than the {most} that may", reason="USER_CODE")
+    given_up = await _given_up(job)
+    if given_up is not None:
+        raise ExecutionFailed(given_up, reason="USER_CODE")
     best = await job.studies.best(job.run.id)
     if best is None:
-        errors = [trial.error for trial in await job.studies.trials(job.run.id) if trial.error]
-        message = f"no trial succeeded; the last failure: {errors[-1] if errors else 'none was reported'}"
-        raise ExecutionFailed(message, reason="USER_CODE")
+        raise ExecutionFailed(f"no trial succeeded; the last failure: {await _last_error(job)}", reason="USER_CODE")
     return await _fit(job, inputs, dict(best.params), space=space)
+
+
+async def _given_up(job: Job) -> str | None:
+    """Why the search is over before its time, when more trials have failed than may."""
+    failed, most = (await job.studies.counts(job.run.id)).get("FAIL", 0), job.spec["max_failed_trials"]
+    if most is None or failed <= most:
+        return None
+    return f"{failed} trials failed, more than the {most} that may; the last failure: {await _last_error(job)}"
+
+
+async def _last_error(job: Job) -> str:
+    failed = [trial for trial in await job.studies.trials(job.run.id) if trial.error and trial.ended_at]
+    last = max(failed, key=lambda trial: (trial.ended_at, trial.number), default=None)
+    return last.error or "" if last else "none was reported"
 
 
 async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
@@ -95,11 +109,14 @@ async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
         sampler=job.spec["sampler"],
         pruner=job.spec["pruner"],
         seed=job.spec["seed"],
+        max_failed=job.spec["max_failed_trials"],
     )
 
-    async def give_up(slot: int) -> None:
-        """What a slot left running is asked again of another one; after a clean end there is nothing."""
+    async def give_up(slot: int) -> Outcome | None:
+        """What a slot left running is asked again of another one; too many failures end the others too."""
         await job.studies.abandon(job.run.id, slot=str(slot), attempt=job.run.attempt, now=job.now())
+        message = await _given_up(job)
+        return None if message is None else Outcome(state=RunState.FAILED, reason="USER_CODE", message=message)
 
     await stage.run(
         job,
@@ -109,6 +126,9 @@ async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
         spec={
             "mode": "tune",
             "objective": {"metric": metric, "greater_is_better": greater_is_better, "split": "validate"},
+            "trial_seconds": trial_limit(
+                job.spec.get("trial_seconds"), (job.spec.get("resources") or {}).get("seconds"), job.settings
+            ),
             **inputs.job("train", "validate", seed=job.spec["seed"]),
         },
         files=inputs.files("train", "validate"),

@@ -22,7 +22,8 @@ FOLLOW_SECONDS = 0.5
 LOG_PIECE = 64 * 1024
 K = ArtifactKind
 
-SlotEnded = Callable[[int], Awaitable[None]]
+#: Takes the number of a slot that has ended; an outcome in return ends the others too.
+SlotEnded = Callable[[int], Awaitable[Outcome | None]]
 
 
 async def prepared(job: Job, environment: Artifact) -> Prepared:
@@ -52,7 +53,7 @@ async def run(
         spec: job.json without the protocol; see executors/trial.py.
         files: artifacts that the stage reads, as path in the workspace → sha256.
         code: the source tree that the stage runs.
-        ended: told the number of each slot that has ended, once, while the others may go on.
+        ended: told the number of each slot that has ended, once, while the others may go on; see SlotEnded.
     """
     place = await prepared(job, environment)
     running = await _adopt(job, name, place, slots)
@@ -146,7 +147,7 @@ async def _follow(job: Job, running: Running, slot_ended: SlotEnded | None) -> O
         tasks.start_soon(wait)
         tasks.start_soon(_watch, job, running, ended)
         if slot_ended is not None:
-            tasks.start_soon(_watch_slots, running, slot_ended)
+            tasks.start_soon(_watch_slots, job, running, slot_ended, ended)
     await _drain(job, running)
     return ended[0]
 
@@ -157,20 +158,27 @@ async def _watch(job: Job, running: Running, ended: list[Outcome]) -> None:
         await _drain(job, running)
         verdict = _overdue(job)
         if verdict is not None:
-            await job.executor.stop(running, grace=job.settings.cancel_grace)
-            ended.append(verdict)
+            await _end(job, running, verdict, ended)
             return
         await anyio.sleep(FOLLOW_SECONDS)
 
 
-async def _watch_slots(running: Running, slot_ended: SlotEnded) -> None:
+async def _end(job: Job, running: Running, verdict: Outcome, ended: list[Outcome]) -> None:
+    ended.append(verdict)  # before the work says that it was asked to stop
+    await job.executor.stop(running, grace=job.settings.cancel_grace)
+
+
+async def _watch_slots(job: Job, running: Running, slot_ended: SlotEnded, ended: list[Outcome]) -> None:
     told: set[int] = set()
     while True:
         for number in set(range(running.workspace.slots)) - told:
             note = running.workspace.root / "slots" / f"{number}.json"
             if note.exists() and json.loads(note.read_text())["state"] == "ENDED":
                 told.add(number)
-                await slot_ended(number)
+                verdict = await slot_ended(number)
+                if verdict is not None:
+                    await _end(job, running, verdict, ended)
+                    return
         await anyio.sleep(FOLLOW_SECONDS)
 
 

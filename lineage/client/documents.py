@@ -4,7 +4,7 @@ from lineage.client.answers import camel
 
 ARTIFACT = """id kind namespace name version digest createdAt createdBy description tags aliases
 retractedAt retractedReason isPlaceholder body"""
-TRIAL = "number state params value metrics error startedAt endedAt"
+TRIAL = "number state params value metrics reason error startedAt endedAt"
 RUN = """id kind state executor attempt maxAttempts generation phase progress message reason createdAt createdBy
 startedAt endedAt cancelRequestedAt spec result"""
 SHORT = "id kind namespace name version aliases retractedAt createdAt tags isPlaceholder"

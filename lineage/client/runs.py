@@ -21,6 +21,8 @@ class Trial:
     params: Mapping[str, Any] = field(default_factory=dict)
     value: float | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    #: A word for machines when it ended badly: ERROR, TIMEOUT, OOM, LOST, …
+    reason: str | None = None
     error: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -49,6 +49,7 @@ class Searching(Learning, total=False):
     sampler: str
     pruner: str
     max_failed_trials: int | None
+    trial_seconds: float | None
 
 
 class Verbs(Session):

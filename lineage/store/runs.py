@@ -117,6 +117,7 @@ class Runs:
             )
             if row is None:
                 raise LeaseLost(lease.run.id, lease.generation)
+            await _close_trials(tx, _run(row), now=now)
             await write(tx, artifacts, edges, now=now, by=lease.run.created_by, run_id=lease.run.id)
             await tx.run("link_generated", id=lease.run.id, artifacts=[a.id for a in artifacts], now=now)
             return row
@@ -148,10 +149,16 @@ class Runs:
 
     async def cancel(self, id: str, *, now: datetime) -> Run:
         """Ask a run to stop; one that waits stops at once, one that runs at its next heartbeat."""
-        row = await self._graph.one("cancel_run", id=id, now=now)
-        if row is None:
-            raise NotFound(f"there is no run with the id {id!r}")
-        return _run(row)
+
+        async def work(tx: Transaction) -> Run:
+            row = await tx.one("cancel_run", id=id, now=now)
+            if row is None:
+                raise NotFound(f"there is no run with the id {id!r}")
+            run = _run(row)
+            await _close_trials(tx, run, now=now)
+            return run
+
+        return await self._graph.write(work)
 
     async def beat(self, id: str, *, now: datetime, progress: float | None = None, message: str | None = None) -> Run:
         """Note a sign of life of the work itself."""
@@ -182,6 +189,11 @@ class Runs:
         if row is None:
             raise LeaseLost(lease.run.id, lease.generation)
         return _lease(row, lease.worker)
+
+
+async def _close_trials(tx: Transaction, run: Run, *, now: datetime) -> None:
+    if run.kind is RunKind.TUNE and run.is_over:
+        await tx.run("close_trials", run_id=run.id, reason=run.reason or run.state.value, now=now)
 
 
 def _run(row: Row | None) -> Run:

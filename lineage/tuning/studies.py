@@ -49,11 +49,13 @@ class Studies:
         sampler: str = "tpe",
         pruner: str = "median",
         seed: int | None = None,
+        max_failed: int | None = None,
         now: datetime | None = None,
     ) -> None:
         """Make the study of a run, unless it is there; raise Conflict when that one searches for something else.
 
         A grid ends with its last point, however many *trials* are allowed. Without a *seed*, one is made and recorded.
+        Once more than *max_failed* trials have failed, nothing more is asked; a study keeps the number it began with.
         """
         check_names(sampler=sampler, pruner=pruner)
         asked = {
@@ -66,7 +68,8 @@ class Studies:
             "seed": seed,
         }
         budget = await to_thread.run_sync(lambda: count_points(space, most=trials)) if sampler == "grid" else trials
-        row = await self._graph.one("ensure_study", run_id=run_id, config=_config(asked, budget), now=now)
+        config = {**_config(asked, budget), "max_failed": max_failed}
+        row = await self._graph.one("ensure_study", run_id=run_id, config=config, now=now)
         if row is None:
             raise NotFound(f"there is no run with the id {run_id!r}")
         if json.loads(row["study"]["asked"]) != asked:
@@ -155,13 +158,17 @@ class Studies:
         value: float | None = None,
         metrics: Mapping[str, float | None] | None = None,
         error: str | None = None,
+        reason: str | None = None,
         now: datetime,
     ) -> None:
         """Note how a trial ended; the same may be told again. A value that is not finite makes it a failure.
 
+        Args:
+            reason: a word for machines why it failed, one of trials.REASONS; ERROR when none is given.
+
         Raise AttemptOver when the trial was given up, Conflict when something else was told of it.
         """
-        outcome = Outcome.of(state, value, metrics or {}, error)
+        outcome = Outcome.of(state, value, metrics or {}, error, reason)
         row = await self._graph.one(
             "tell_trial",
             run_id=run_id,

@@ -13,6 +13,8 @@ from lineage.tuning.nodes import Row
 
 #: How a slot may say that a trial ended.
 TOLD = ("COMPLETE", "PRUNED", "FAIL")
+#: Why it may say that a trial failed: its code raised, or its process was ended over a limit.
+REASONS = ("ERROR", "OOM", "PROCESSES", "TIMEOUT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class TrialRow:
     attempt: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    #: A word for machines when it ended badly: ERROR, NOT_FINITE, LOST, OOM, …
+    #: A word for machines when it ended badly: ERROR, TIMEOUT, NOT_FINITE, LOST, OOM, …
     reason: str | None = None
     error: str | None = None
     #: The number of the lost trial whose parameters are tried again.
@@ -79,13 +81,22 @@ class Outcome:
     error: str | None = None
 
     @classmethod
-    def of(cls, state: str, value: float | None, metrics: Mapping[str, float | None], error: str | None) -> Self:
+    def of(
+        cls,
+        state: str,
+        value: float | None,
+        metrics: Mapping[str, float | None],
+        error: str | None,
+        reason: str | None = None,
+    ) -> Self:
         """What a slot told; a complete trial without a finite value has failed."""
         if state not in TOLD:
             raise InvalidInput.unknown("state", state, TOLD, field="state")
+        if reason is not None and reason not in REASONS:
+            raise InvalidInput.unknown("reason", reason, REASONS, field="reason")
         finite = {name: _finite(each) for name, each in metrics.items()}
         if state == "FAIL":
-            return cls(state=state, metrics=finite, reason="ERROR", error=error)
+            return cls(state=state, metrics=finite, reason=reason or "ERROR", error=error)
         known = _finite(value)
         if state == "COMPLETE" and known is None:
             return cls(state="FAIL", metrics=finite, reason="NOT_FINITE", error=f"the objective is {value}")

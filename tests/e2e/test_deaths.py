@@ -1,30 +1,14 @@
 """A search goes on through the death of any process: real ones, killed with -9 in its midst."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-import psutil
 import pytest
-from gql import Client as GraphQL
-from gql import GraphQLRequest
-from gql.transport.httpx import HTTPXTransport
-from sklearn.datasets import load_breast_cancer
 
-from lineage.artifacts import ArtifactKind
-from lineage.client import Client, Run
 from lineage.runs import RunState
+from tests.e2e.worlds import TRIALS, World, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-TRIALS = 12
 CODE = """
 import time
 from sklearn.linear_model import LogisticRegression
@@ -46,94 +30,11 @@ def endless(params):
 """
 
 
-@dataclass
-class World:
-    """`lineage up` with a training set, an environment and all that a search needs."""
-
-    home: Path
-    client: Client
-    pids: dict[str, int]
-    inputs: dict[str, Any]
-    code: Path
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The answer of a GraphQL client that is not ours."""
-        transport = HTTPXTransport(url=f"{self.client.url}/graphql", timeout=60)
-        with GraphQL(transport=transport) as session:
-            return session.execute(GraphQLRequest(query, variable_values=variables))
-
-    def tune(self, name: str, entry: str = "code.py:build", **more: Any) -> Run:
-        """Start a search."""
-        code = self.client.register_model_code(name, self.code, entry)
-        given = {**self.inputs, "model_code": code, "trials": TRIALS, "parallel": 2, "seed": 1, **more}
-        return self.client.tune(name, **given)
-
-    def wait_for(self, what: Callable[[], bool], seconds: float = 90) -> None:
-        """Wait until *what* holds."""
-        deadline = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-
-    def finished(self, run: Run) -> int:
-        """How many trials of *run* have ended."""
-        return sum(trial.state == "COMPLETE" for trial in self.client.trials(run))
-
-    def processes_of(self, run: Run) -> list[psutil.Process]:
-        """Every process that works in the folder of *run*: the shepherd's slots, and whatever they have started."""
-        folder = str(self.home / "runs" / run.id)
-        return [each for each in psutil.process_iter(["cwd"]) if str(each.info["cwd"]).startswith(folder)]
-
-    def child(self, *words: str) -> psutil.Process:
-        """The process of the stack whose command has *words*, as it is now."""
-        family = psutil.Process(self.pids["up"]).children(recursive=True)
-        return next(each for each in family if set(words) <= set(" ".join(each.cmdline()).split()))
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A small training set, and everything running."""
-    path = tmp_path_factory.mktemp("world")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LINEAGE_")}
-    environ = {**kept, "LINEAGE_HOME": str(path / "home"), "LINEAGE_PORT": str(port), "LINEAGE_LEASE_SECONDS": "4"}
-    command = [sys.executable, "-m", "lineage.cli", "up", "--json"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            greeting = json.loads(process.stdout.readline())
-            with Client(greeting["url"], patience=120) as client:
-                yield a_world(client, path, {**greeting["pids"], "up": process.pid})
-        finally:
-            process.terminate()
-            process.wait(timeout=240)
-
-
-def a_world(client: Client, path: Path, pids: dict[str, int]) -> World:
-    """Register what a search needs."""
-    frame = load_breast_cancer(as_frame=True).frame.rename(columns=lambda name: name.replace(" ", "_"))
-    frame.reset_index(names="id").to_csv(path / "cells.csv", index=False)
-    client.wait(client.register_dataset("cells", path / "cells.csv"))
-    names = ["mean_radius", "mean_texture", "mean_smoothness", "mean_symmetry"]
-    features = [client.define_feature(name, f"cells.{name}", "cells", ["cells.id"]) for name in names]
-    label = client.define_feature("benign", "cells.target = 1", "cells", ["cells.id"])
-    members = client.define_feature_set("cells", features, label)
-    rule = {"by": "HASH", "validate": 0.2, "test": 0.2, "seed": 1}
-    made = client.wait(client.create_training_set("cells", members, rule))
-    packages = ["scikit-learn", "pandas", "pyarrow", "skops"]
-    environment = client.wait(client.register_environment("cells", packages))
-    space = client.define_search_space("cells", {"C": {"type": "float", "low": 0.001, "high": 10, "log": True}})
-    code = path / "code.py"
-    code.write_text(CODE)
-    inputs = {
-        "training_set": made.made(ArtifactKind.TRAINING_SET),
-        "environment": environment.made(ArtifactKind.ENVIRONMENT),
-        "metrics": [client.define_metric("roc_auc", threshold=0.5)],
-        "search_space": space,
-    }
-    return World(path / "home", client, pids, inputs, code)
+    """Everything running."""
+    with running(tmp_path_factory.mktemp("world"), CODE) as world:
+        yield world
 
 
 @pytest.mark.parametrize("victim", [("-m", "executors"), ("-m", "api"), ("org.neo4j.server.Neo4jCommunity",)])

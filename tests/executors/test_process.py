@@ -147,6 +147,32 @@ async def test_trial_crashes(executor: ProcessExecutor, bench: Bench, crash: str
     assert said in told[1]["error"]
 
 
+async def test_a_trial_hangs(executor: ProcessExecutor, bench: Bench) -> None:
+    """A trial that takes too long has failed for it, even when it ignores signals; its slot and the others go on."""
+    hanging = "__import__('signal').signal(15, 1) and 0 or __import__('time').sleep(600)"
+    trials = [{"crash": 1}, {"C": 1.0}, {"C": 2.0}, {"crash": 1}, {"C": 3.0}]
+    workspace = bench.tune(CRASHING.format(hanging), trials, slots=2, trial_seconds=1.5)
+
+    outcome = await executor.wait(await executor.start(workspace))
+
+    assert S.SUCCEEDED == outcome.state, outcome
+    told = bench.exchange.told
+    assert ["FAIL", "COMPLETE", "COMPLETE", "FAIL", "COMPLETE"] == [told[number]["state"] for number in range(5)]
+    assert {"TIMEOUT"} == {told[number]["reason"] for number in (0, 3)}
+    assert "longer than the 1.5 s" in told[0]["error"]
+
+
+async def test_waiting_is_not_counted(executor: ProcessExecutor, bench: Bench) -> None:
+    """The clock of a trial stops while its end is told to an API that does not answer."""
+    workspace = bench.tune(SLOW, [{"wait": 1}], trial_seconds=5)
+    running = await executor.start(workspace)
+    await trial_begun(workspace)
+    bench.exchange.refuse = 45
+
+    assert S.SUCCEEDED == (await executor.wait(running)).state
+    assert "COMPLETE" == bench.exchange.told[0]["state"]
+
+
 async def test_slot_is_killed(executor: ProcessExecutor, bench: Bench) -> None:
     """A trial whose process somebody killed is done again: nothing says that it was at fault."""
     workspace = bench.tune(SLOW, [{"wait": 2}])
