@@ -98,11 +98,17 @@ class Trial:
         return True
 
     def _try(self, program: Program, protocol: Protocol, number: int, params: dict[str, Any]) -> None:
-        note = self.root / "slots" / f"{self.slot}.trial.json"
-        verdicts.write_json(note, {"trial": number})
+        self._note(number)
+        protocol.on_wait = lambda waits: self._note(number, is_paused=waits)  # an API that is away costs no time
         state, told = self._attempt(program, params, number)
-        verdicts.write_json(note, {"trial": number, "is_over": True})  # its clock stops: telling may take a while
+        protocol.on_wait = lambda waits: None
+        self._note(number, is_paused=True)
         protocol.tell(number, state, **told)
+
+    def _note(self, number: int, *, is_paused: bool = False) -> None:
+        """Leave word for the shepherd, which holds the clock of the trial."""
+        note = {"trial": number, "is_paused": is_paused}
+        verdicts.write_json(self.root / "slots" / f"{self.slot}.trial.json", note)
 
     def _attempt(self, program: Program, params: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
         """Run one trial, and say how it ended."""

@@ -35,9 +35,9 @@ class TrialClock:
 
 
 def is_under_way(note: Path) -> bool:
-    """Whether the slot was in the midst of a trial when it wrote *note* last."""
+    """Whether the slot was in the midst of a trial when it wrote *note* last, and not waiting for the API."""
     try:
         found = json.loads(note.read_text())
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and "trial" in found and not found.get("is_over")
+    return isinstance(found, dict) and "trial" in found and not found.get("is_paused")

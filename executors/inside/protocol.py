@@ -11,10 +11,13 @@ import signal
 import socket
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from executors.inside.verdicts import Canceled, InvalidJob, Refused, Silent, Stale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TIMEOUT = 30.0  # seconds that one answer may take
 PAUSES = (0.05, 5.0)  # seconds before the second try, and the longest pause after that
@@ -40,6 +43,8 @@ class Protocol:
 
     def __init__(self, url: str, token: str, *, slot: str, patience: float = 120.0) -> None:
         self._url, self._token, self._slot, self._patience = url, token, slot, patience
+        #: Called with True when an answer keeps the slot waiting, with False when it has come.
+        self.on_wait: Callable[[bool], None] = lambda waits: None
 
     def ask(self) -> dict[str, Any]:
         """What to do next: `trial`, `done`, `wait`."""
@@ -77,15 +82,20 @@ class Protocol:
         return self._request("POST", path, json.dumps(body, allow_nan=False).encode(), "application/json")
 
     def _request(self, method: str, path: str, body: bytes, kind: str) -> dict[str, Any]:
-        until, pause = time.monotonic() + self._patience, PAUSES[0]
+        until, pause, waits = time.monotonic() + self._patience, PAUSES[0], False
         while True:
             try:
                 status, answer = self._once(method, path, body, kind)
                 problem = f"{status} {answer[:200].decode(errors='replace')}"
                 if status < 500 and status != 429:
+                    if waits:
+                        self.on_wait(False)
                     return self._read(status, answer)
             except (OSError, http.client.HTTPException) as error:
                 problem = f"{type(error).__name__}: {error}"
+            if not waits:
+                waits = True
+                self.on_wait(True)
             if time.monotonic() + pause > until:
                 raise Silent(f"the API did not answer for {self._patience:.0f} s; last: {problem}")
             time.sleep(pause * random.uniform(0.8, 1.2))

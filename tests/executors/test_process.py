@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import psutil
@@ -150,7 +151,7 @@ async def test_trial_crashes(executor: ProcessExecutor, bench: Bench, crash: str
 async def test_a_trial_hangs(executor: ProcessExecutor, bench: Bench) -> None:
     """A trial that takes too long has failed for it, even when it ignores signals; its slot and the others go on."""
     hanging = "__import__('signal').signal(15, 1) and 0 or __import__('time').sleep(600)"
-    trials = [{"crash": 1}, {"C": 1.0}, {"C": 2.0}, {"crash": 1}, {"C": 3.0}]
+    trials: list[dict[str, Any]] = [{"crash": 1}, {"C": 1.0}, {"C": 2.0}, {"crash": 1}, {"C": 3.0}]
     workspace = bench.tune(CRASHING.format(hanging), trials, slots=2, trial_seconds=1.5)
 
     outcome = await executor.wait(await executor.start(workspace))
@@ -163,7 +164,7 @@ async def test_a_trial_hangs(executor: ProcessExecutor, bench: Bench) -> None:
 
 
 async def test_waiting_is_not_counted(executor: ProcessExecutor, bench: Bench) -> None:
-    """The clock of a trial stops while its end is told to an API that does not answer."""
+    """The clock of a trial stops while it waits for an API that does not answer."""
     workspace = bench.tune(SLOW, [{"wait": 1}], trial_seconds=5)
     running = await executor.start(workspace)
     await trial_begun(workspace)
