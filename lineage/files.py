@@ -4,18 +4,17 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
-import fsspec
 
 from lineage.errors import DigestMismatch, LimitExceeded, NotFound, Unavailable
+from lineage.filesystems import CHUNK, FileSystem
 
-CHUNK = 1024 * 1024
 READ_LIMIT = 64 * 1024 * 1024  # bytes that `read` takes into memory
 
 
@@ -31,9 +30,7 @@ class Files:
     """Content-addressed files: written under a temporary name and renamed, so that no name ever has half of them."""
 
     def __init__(self, url: str) -> None:
-        self._fs, root = fsspec.core.url_to_fs(url)
-        self._root = str(root).rstrip("/")
-        self._is_local = "file" in _protocols(self._fs)
+        self._place = FileSystem.of(url)
 
     async def put(self, path: Path) -> Stored:
         """Keep the file *path*."""
@@ -80,8 +77,11 @@ class Files:
         """The bytes themselves, at most *limit* of them."""
 
         def read() -> bytes:
-            with self._open(sha256) as stream:
-                data: bytes = stream.read(limit + 1)
+            data = b""
+            for piece in self._pieces(sha256):
+                data += piece
+                if len(data) > limit:
+                    break
             if len(data) > limit:
                 raise LimitExceeded(f"{sha256} has more than {limit} bytes")
             _check(sha256, hashlib.sha256(data).hexdigest())
@@ -91,42 +91,51 @@ class Files:
 
     async def exists(self, sha256: str) -> bool:
         """Whether there is something under this digest; `verify` says whether it is right."""
-        return _is_digest(sha256) and bool(await anyio.to_thread.run_sync(self._fs.exists, self.address(sha256)))
+
+        def look() -> bool:
+            try:
+                return bool(self._place.fs.exists(self.address(sha256)))
+            except self._place.faults as error:
+                raise _unreadable(error) from error
+
+        return _is_digest(sha256) and await anyio.to_thread.run_sync(look)
 
     async def verify(self, sha256: str) -> None:
         """Read the bytes again; raise NotFound when they are gone, DigestMismatch when they were changed."""
 
         def check() -> None:
             hasher = hashlib.sha256()
-            with self._open(sha256) as stream:
-                while chunk := stream.read(CHUNK):
-                    hasher.update(chunk)
+            for piece in self._pieces(sha256):
+                hasher.update(piece)
             _check(sha256, hasher.hexdigest())
 
         await anyio.to_thread.run_sync(check)
 
     def address(self, sha256: str) -> str:
         """Where the bytes of this digest are kept."""
-        return f"{self._root}/{sha256[:2]}/{sha256}"
+        return f"{self._place.root}/{sha256[:2]}/{sha256}"
 
-    def _open(self, sha256: str) -> Any:
+    def _pieces(self, sha256: str) -> Iterator[bytes]:
+        """What is kept under a digest, piece by piece, as it is."""
         if not _is_digest(sha256):
             raise NotFound(f"{sha256!r} is not a sha256 in hex, under which the artifact store keeps things")
         try:
-            return self._fs.open(self.address(sha256), "rb")
+            with self._place.fs.open(self.address(sha256), "rb") as stream:
+                while piece := stream.read(CHUNK):
+                    yield piece
         except FileNotFoundError as error:
             raise NotFound(f"the artifact store has nothing under {sha256}") from error
-        except OSError as error:
-            raise Unavailable(f"the artifact store cannot be read: {error}") from error
+        except self._place.faults as error:
+            raise _unreadable(error) from error
 
     def _fetch(self, sha256: str, target: Path) -> None:
         fresh = target.with_name(f"{target.name}.{secrets.token_hex(4)}.new")
         hasher = hashlib.sha256()
         try:
-            with self._open(sha256) as source, fresh.open("wb") as stream:
-                while chunk := source.read(CHUNK):
-                    hasher.update(chunk)
-                    stream.write(chunk)
+            with fresh.open("wb") as stream:
+                for piece in self._pieces(sha256):
+                    hasher.update(piece)
+                    stream.write(piece)
             _check(sha256, hasher.hexdigest())
             os.replace(fresh, target)
         except OSError as error:
@@ -153,62 +162,51 @@ class _Draft:
     """A file under a temporary name until it is kept."""
 
     def __init__(self, files: Files) -> None:
-        self._files, self._fs = files, files._fs
-        self._name = f"{files._root}/drafts/{secrets.token_hex(16)}"
+        self._files, self._place = files, files._place
+        self._name: str | None = f"{self._place.root}/drafts/{secrets.token_hex(16)}"
         self._hasher = hashlib.sha256()
         self._stream: Any = None
         self.bytes = 0
 
     def __enter__(self) -> "_Draft":
         try:
-            self._fs.makedirs(f"{self._files._root}/drafts", exist_ok=True)
-            self._stream = self._fs.open(self._name, "wb")
-        except OSError as error:
+            self._place.make_folder(f"{self._place.root}/drafts")
+            self._stream = self._place.fs.open(self._name, "wb")
+        except self._place.faults as error:
             raise _unwritable(error) from error
         return self
 
     def write(self, data: bytes) -> None:
         try:
             self._stream.write(data)
-        except OSError as error:
+        except self._place.faults as error:
             raise _unwritable(error) from error
         self._hasher.update(data)
         self.bytes += len(data)
 
     def keep(self) -> Stored:
+        """Give what was written its name; what stood there before, damaged perhaps, is replaced."""
         sha256 = self._hasher.hexdigest()
-        address = self._files.address(sha256)
+        assert self._name is not None
         try:
-            if self._files._is_local:
+            if self._place.is_local:
                 self._stream.flush()
                 os.fsync(self._stream.fileno())
             self._stream.close()
-            if not self._fs.exists(address):
-                self._fs.makedirs(address.rpartition("/")[0], exist_ok=True)
-                self._move(address)
-        except OSError as error:
+            self._place.publish(self._name, self._files.address(sha256))
+        except self._place.faults as error:
             raise _unwritable(error) from error
+        self._name = None
         return Stored(sha256=sha256, bytes=self.bytes)
 
-    def _move(self, address: str) -> None:
-        if not self._files._is_local:
-            self._fs.mv(self._name, address)
-            return
-        os.chmod(self._name, 0o444)
-        os.replace(self._name, address)
-
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
+        if self._name is None:
+            return
+        with contextlib.suppress(*self._place.faults):
             if self._stream is not None:
                 self._stream.close()
-        with contextlib.suppress(OSError):
-            if self._fs.exists(self._name):
-                self._fs.rm_file(self._name)
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    protocol = fs.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+        with contextlib.suppress(*self._place.faults):
+            self._place.fs.rm_file(self._name)
 
 
 def _is_digest(text: str) -> bool:
@@ -220,6 +218,10 @@ def _check(expected: str, actual: str) -> None:
         raise DigestMismatch("artifact store", expected, actual)
 
 
-def _unwritable(error: OSError) -> Unavailable:
-    what = error.strerror or str(error)
+def _unreadable(error: Exception) -> Unavailable:
+    return Unavailable(f"the artifact store cannot be read: {error}; check LINEAGE_ARTIFACTS and what it needs")
+
+
+def _unwritable(error: Exception) -> Unavailable:
+    what = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return Unavailable(f"the artifact store cannot be written: {what}; free some space, or set LINEAGE_ARTIFACTS")

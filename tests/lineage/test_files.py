@@ -11,7 +11,8 @@ import fsspec
 import pytest
 
 from lineage.errors import DigestMismatch, LimitExceeded, NotFound, Unavailable
-from lineage.files import CHUNK, Files, Stored
+from lineage.files import Files, Stored
+from lineage.filesystems import CHUNK
 
 pytestmark = pytest.mark.anyio
 
@@ -19,10 +20,12 @@ DATA = bytes(range(256)) * 10_000  # a little more than two chunks
 SHA = hashlib.sha256(DATA).hexdigest()
 
 
-@pytest.fixture(params=["path", "file://", "memory://"])
+@pytest.fixture(params=["path", "file://", "memory://", "s3://"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty place for artifacts, by a plain path and by addresses."""
     match request.param:
+        case "s3://":
+            return str(request.getfixturevalue("bucket"))
         case "path":
             return str(tmp_path / "artifacts")
         case "file://":
@@ -108,6 +111,17 @@ async def test_changed_bytes_are_never_handed_out(files: Files, url: str, tmp_pa
     with pytest.raises(DigestMismatch):
         await files.verify(SHA)
     assert [] == names(tmp_path)
+
+
+async def test_putting_it_again_heals_what_was_damaged(files: Files, url: str) -> None:
+    """Content that was changed under its digest is replaced by the next put of the same bytes."""
+    await files.put_bytes(DATA)
+    overwrite(url, files, SHA, DATA[:-1] + b"x")
+
+    await files.put_bytes(DATA)
+
+    await files.verify(SHA)
+    assert [SHA] == everything(url)
 
 
 async def test_a_failed_fetch_leaves_the_target_as_it_was(files: Files, url: str, tmp_path: Path) -> None:
