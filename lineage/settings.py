@@ -1,8 +1,10 @@
 """Settings: `LINEAGE_*` environment variables, read once, passed down."""
 
+import math
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,13 +12,27 @@ import platformdirs
 
 from lineage.errors import InvalidInput
 
+DAY = 86_400.0
+HTTP = (r"(?i)https?://[^/\s]+.*", "an address that begins with http:// or https://")
+BOLT = (r"(?i)(bolt|neo4j)(\+s|\+ssc)?://[^/\s]+.*", "an address that begins with neo4j:// or bolt:// (or …+s://)")
+MEMORY = (r"[1-9]\d*[kmgKMG]", "a size of memory such as 512m or 2g")
+
 
 def _default_home() -> Path:
     return Path(platformdirs.user_data_dir("lineage"))
 
 
-def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
-    metadata = {"doc": doc, "secret": secret}
+def _setting(
+    default: Any,
+    doc: str,
+    *,
+    secret: bool = False,
+    least: float | None = None,
+    most: float | None = None,
+    form: tuple[str, str] | None = None,
+) -> Any:
+    """A field with its meaning, and what its values must keep to: a range, or a pattern and words for it."""
+    metadata = {"doc": doc, "secret": secret, "least": least, "most": most, "form": form}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -28,31 +44,35 @@ class Settings:
 
     home: Path = _setting(_default_home, "Data directory: the embedded graph, artifacts, environments, logs")
     host: str = _setting("127.0.0.1", "Address that the API listens on; anything but loopback needs a token")
-    port: int = _setting(8000, "Port of the API")
+    port: int = _setting(8000, "Port of the API", least=0, most=65535)
     token: str = _setting("", "Bearer token that clients of the API must send", secret=True)
-    url: str = _setting("", "Address of the API for clients and workers; by default that of the running server in home")
+    url: str = _setting(
+        "", "Address of the API for clients and workers; by default that of the running server in home", form=HTTP
+    )
     allowed_hosts: str = _setting("", "Further host names, comma separated, that the API answers to")
-    neo4j_uri: str = _setting("", "A Neo4j server you have; by default the embedded one is started")
+    neo4j_uri: str = _setting("", "A Neo4j server you have; by default the embedded one is started", form=BOLT)
     neo4j_user: str = _setting("neo4j", "User of the Neo4j server")
     neo4j_password: str = _setting("", "Password of the Neo4j server", secret=True)
     neo4j_database: str = _setting("neo4j", "Database on the Neo4j server")
-    bolt_port: int = _setting(0, "Port of the embedded Neo4j; 0 picks a free one")
-    heap: str = _setting("512m", "Largest heap of the embedded Neo4j")
+    bolt_port: int = _setting(0, "Port of the embedded Neo4j; 0 picks a free one", least=0, most=65535)
+    heap: str = _setting("512m", "Largest heap of the embedded Neo4j", form=MEMORY)
     cache: Path = _setting(
         lambda: Path(platformdirs.user_cache_dir("lineage")), "Downloads: jars of the embedded Neo4j"
     )
-    maven_url: str = _setting("", "Maven repository to fetch Neo4j's jars from; by default Maven Central")
+    maven_url: str = _setting("", "Maven repository to fetch Neo4j's jars from; by default Maven Central", form=HTTP)
     artifacts: str = _setting("", "Where artifacts are kept, an fsspec address; by default a folder in home")
     executor: str = _setting("process", "Executor of runs that name none")
-    slots: int = _setting(0, "Runs that one worker does side by side; 0 means 2")
-    lease_seconds: float = _setting(30.0, "Length of a lease; a worker that is silent for so long has lost its run")
-    run_timeout: float = _setting(3600.0, "Seconds that a run may take unless it says otherwise")
-    trial_timeout: float = _setting(
-        1800.0, "Seconds that one trial may take, at most half of the run's, unless a search says"
+    slots: int = _setting(0, "Runs that one worker does side by side; 0 means 2", least=0, most=1000)
+    lease_seconds: float = _setting(
+        30.0, "Length of a lease; a worker that is silent for so long has lost its run", least=1, most=DAY
     )
-    start_timeout: float = _setting(600.0, "Seconds from lease to the first word of what was started")
-    heartbeat_timeout: float = _setting(120.0, "Seconds of silence of started work after which it is ended")
-    cancel_grace: float = _setting(10.0, "Seconds between asking work to stop and ending it")
+    run_timeout: float = _setting(3600.0, "Seconds that a run may take unless it says otherwise", least=1)
+    trial_timeout: float = _setting(
+        1800.0, "Seconds that one trial may take, at most half of the run's, unless a search says", least=0.1
+    )
+    start_timeout: float = _setting(600.0, "Seconds from lease to the first word of what was started", least=1)
+    heartbeat_timeout: float = _setting(120.0, "Seconds of silence of started work after which it is ended", least=1)
+    cancel_grace: float = _setting(10.0, "Seconds between asking work to stop and ending it", least=0, most=DAY)
     allow_pickle: bool = _setting(False, "Whether models may be saved as pickle when their code asks for it")
     index_url: str = _setting(
         "", "Package index for environments; by default that of the installer's own settings", secret=True
@@ -64,19 +84,35 @@ class Settings:
     )
     build_network: str = _setting("", "Docker network for system packages in builds; by default Docker's own default")
     user: str = _setting(lambda: os.environ.get("USER") or "unknown", "Who is recorded as the maker of things")
-    query_timeout: float = _setting(30.0, "Seconds that one query to the graph may take")
+    query_timeout: float = _setting(30.0, "Seconds that one query to the graph may take", least=0.1, most=DAY)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None, **override: Any) -> Self:
-        """Read the settings from *environ* (the process's own by default); *override* wins where not None."""
+        """Read the settings from *environ* (the process's own by default); *override* wins where not None.
+
+        Raise InvalidInput, which names every variable that cannot be used.
+        """
+        settings, faults = cls.examine(environ, **override)
+        if faults:
+            raise InvalidInput("; ".join(str(fault) for fault in faults), field=faults[0].field)
+        return settings
+
+    @classmethod
+    def examine(cls, environ: Mapping[str, str] | None = None, **override: Any) -> tuple[Self, list[InvalidInput]]:
+        """The same, with defaults for what cannot be used, and what is wrong with it."""
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
+        faults = []
         for each in fields(cls):
-            text = environ.get(f"LINEAGE_{each.name.upper()}")
-            if text not in (None, ""):
-                values[each.name] = _parse(each.name, str(each.type), str(text))
-        values |= {name: value for name, value in override.items() if value is not None}
-        return cls(**values)
+            text, given = environ.get(f"LINEAGE_{each.name.upper()}"), override.get(each.name)
+            try:
+                if given is not None:
+                    values[each.name] = _check(each, given)
+                elif text:
+                    values[each.name] = _check(each, _parse(each.name, str(each.type), text))
+            except InvalidInput as error:
+                faults.append(error)
+        return cls(**values), faults
 
     @property
     def artifacts_url(self) -> str:
@@ -89,6 +125,23 @@ class Settings:
         return self.host in {"127.0.0.1", "localhost", "::1"}
 
 
+def _check(each: Field[Any], value: Any) -> Any:
+    """*value*, or InvalidInput when it is not what the field allows."""
+    least, most, form = (each.metadata[name] for name in ("least", "most", "form"))
+    told = f"LINEAGE_{each.name.upper()}=" + ("********" if each.metadata["secret"] else f"{value}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(f"{told} is not a finite number", field=each.name)
+    if (least is not None and value < least) or (most is not None and value > most):
+        span = f"between {least:g} and {most:g}" if most is not None else f"{least:g} or more"
+        raise InvalidInput(f"{told} must be {span}", field=each.name)
+    if form is not None and value and not re.fullmatch(form[0], value):
+        raise InvalidInput(f"{told} is not {form[1]}", field=each.name)
+    return value
+
+
+WORDS = {"bool": "yes or no", "int": "a whole number", "float": "a number"}
+
+
 def _parse(name: str, type_: str, text: str) -> Any:
     kind = type_.removeprefix("<class '").removesuffix("'>").rsplit(".", 1)[-1]
     try:
@@ -98,4 +151,4 @@ def _parse(name: str, type_: str, text: str) -> Any:
             return Path(text).expanduser()
         return int(text) if kind == "int" else float(text) if kind == "float" else text
     except (KeyError, ValueError) as error:
-        raise InvalidInput(f"LINEAGE_{name.upper()}={text!r} is not a {kind}", field=name) from error
+        raise InvalidInput(f"LINEAGE_{name.upper()}={text!r} is not {WORDS[kind]}", field=name) from error

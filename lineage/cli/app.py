@@ -114,10 +114,15 @@ def demo(
 
 @app.command()
 def doctor(home: Home = None, as_json: AsJson = False) -> None:
-    """Say what is installed, what can be reached, and how everything is set."""
+    """Say what is installed, what can be reached, and how everything is set.
+
+    The exit code is 1 when something that is needed is missing or wrong.
+    """
     from lineage.cli import doctor as checks
 
-    checks.report(Settings.from_environ(home=home), as_json=as_json)
+    settings, faults = Settings.examine(home=home)
+    if not checks.report(settings, faults, as_json=as_json):
+        raise typer.Exit(1)
 
 
 @app.command()

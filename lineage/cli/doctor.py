@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 
 from lineage import server
 from lineage.cli import printing
+from lineage.embedded import jars
+from lineage.errors import InvalidInput
 from lineage.settings import Settings
 
 SECONDS = 3.0  # that one check may take
@@ -33,22 +36,23 @@ class Check:
     required: bool = True
 
 
-def report(settings: Settings, *, as_json: bool) -> None:
-    """Print what was found."""
-    checks = [check(settings) for check in CHECKS]
+def report(settings: Settings, faults: Sequence[InvalidInput], *, as_json: bool) -> bool:
+    """Print what was found; whether all that is needed is there. *faults* are of settings that cannot be used."""
+    checks = [*map(_fault, faults), *(check(settings) for check in CHECKS)]
+    ok = all(each.ok or not each.required for each in checks)
     if as_json:
-        printing.as_json(
-            {
-                "ok": all(each.ok or not each.required for each in checks),
-                "checks": checks,
-                "settings": describe(settings),
-            }
-        )
-        return
+        printing.as_json({"ok": ok, "checks": checks, "settings": describe(settings, faults)})
+        return ok
     printing.out.print(printing.table([_row(each) for each in checks], "", "what", "found", "advice"))
     printing.out.print("\n[bold]settings[/bold]")
-    rows = [(each["name"], each["value"], each["set"], each["doc"]) for each in describe(settings)]
+    rows = [(each["name"], each["value"], each["set"], each["doc"]) for each in describe(settings, faults)]
     printing.out.print(printing.table(rows, "name", "value", "", "meaning"))
+    return ok
+
+
+def _fault(error: InvalidInput) -> Check:
+    name = f"LINEAGE_{(error.field or '').upper()}"
+    return Check(name=name, ok=False, found=str(error), advice=f"set {name} to something else, or unset it")
 
 
 def _row(check: Check) -> tuple[str, str, str, str]:
@@ -56,14 +60,14 @@ def _row(check: Check) -> tuple[str, str, str, str]:
     return mark, check.name, check.found, "" if check.ok else check.advice
 
 
-def describe(settings: Settings) -> list[dict[str, str]]:
+def describe(settings: Settings, faults: Sequence[InvalidInput] = ()) -> list[dict[str, str]]:
     """Every setting with its value (a secret's masked), where it comes from, and what it means."""
-    found = []
+    found, wrong = [], {fault.field for fault in faults}
     for each in dataclasses.fields(settings):
         name, value = f"LINEAGE_{each.name.upper()}", str(getattr(settings, each.name))
         if each.metadata["secret"] and value:
             value = "********"
-        origin = "set" if os.environ.get(name) else "default"
+        origin = "wrong" if each.name in wrong else "set" if os.environ.get(name) else "default"
         found.append({"name": name, "value": value, "set": origin, "doc": each.metadata["doc"]})
     return found
 
@@ -94,13 +98,28 @@ def _home(settings: Settings) -> Check:
 
 def _neo4j(settings: Settings) -> Check:
     if not settings.neo4j_uri:
-        fetched = any(settings.cache.glob("**/*.jar")) if settings.cache.exists() else False
-        found = "embedded" + ("" if fetched else "; its jars (170 MB) are fetched at the first start")
-        return Check(name="Neo4j", ok=True, found=found)
+        return _embedded(settings)
     parts = urlsplit(settings.neo4j_uri)
     ok = _answers(parts.hostname or "", parts.port or 7687)
     advice = "nothing answers there; check LINEAGE_NEO4J_URI, or unset it to use the embedded one"
     return Check(name="Neo4j", ok=ok, found=f"{parts.scheme}://{parts.hostname}:{parts.port or 7687}", advice=advice)
+
+
+def _embedded(settings: Settings) -> Check:
+    absent = len(jars.missing(settings))
+    found = "embedded"
+    if absent == len(jars.locked()):
+        return Check(
+            name="Neo4j", ok=True, found=f"{found}; its jars ({jars.megabytes()} MB) are fetched at the first start"
+        )
+    damaged = anyio.run(jars.verify, settings)
+    names = ", ".join(path.name for path in damaged)
+    if damaged:
+        found += f"; damaged and taken away: {names}"
+    elif absent:
+        found += f"; {absent} of its jars are fetched at the next start"
+    advice = "the next start fetches them again; a disk that damages files needs a look"
+    return Check(name="Neo4j", ok=not damaged, found=found, advice=advice)
 
 
 def _answers(host: str, port: int) -> bool:

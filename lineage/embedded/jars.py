@@ -72,6 +72,11 @@ def version() -> str:
     return next(jar.version for jar in locked() if (jar.group, jar.artifact) == ("org.neo4j", "neo4j"))
 
 
+def megabytes() -> int:
+    """How much there is to fetch, in units of 1,000,000 bytes."""
+    return sum(jar.bytes for jar in locked()) // 1_000_000
+
+
 def folder(settings: Settings) -> Path:
     """Where the jars of this version are kept."""
     return settings.cache / "neo4j" / version()

@@ -67,10 +67,23 @@ def test_others_are_not_let_in_without_a_token(command: str, tmp_path: Path) -> 
 
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
-    """A setting that cannot be read is named."""
-    done = lineage("doctor", home=tmp_path, LINEAGE_PORT="many")
+    """Settings that cannot be used are named, all at once."""
+    done = lineage("work", home=tmp_path, LINEAGE_PORT="many", LINEAGE_LEASE_SECONDS="0")
 
-    assert (1, "lineage: LINEAGE_PORT='many' is not a int\n") == (done.returncode, done.stderr)
+    said = "lineage: LINEAGE_PORT='many' is not a whole number; LINEAGE_LEASE_SECONDS=0.0 must be between 1 and 86400\n"
+    assert (1, said) == (done.returncode, done.stderr)
+
+
+def test_doctor_lists_wrong_settings(tmp_path: Path) -> None:
+    """The doctor goes on when settings are wrong, and tells of each."""
+    done = lineage("doctor", "--json", home=tmp_path, LINEAGE_PORT="70000", LINEAGE_RUN_TIMEOUT="nan")
+
+    found = json.loads(done.stdout)
+    assert (1, False) == (done.returncode, found["ok"])
+    checks = {each["name"]: each for each in found["checks"]}
+    assert "LINEAGE_PORT=70000 must be between 0 and 65535" == checks["LINEAGE_PORT"]["found"]
+    assert "not a finite number" in checks["LINEAGE_RUN_TIMEOUT"]["found"]
+    assert "wrong" == {each["name"]: each["set"] for each in found["settings"]}["LINEAGE_PORT"]
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

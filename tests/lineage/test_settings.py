@@ -22,7 +22,9 @@ def test_everything_has_a_default_and_a_word() -> None:
         settings.artifacts_url,
     )
     assert all(each.metadata["doc"] for each in fields(Settings))
-    assert {"token", "neo4j_password"} == {each.name for each in fields(Settings) if each.metadata["secret"]}
+    assert {"token", "neo4j_password", "index_url", "proxy"} == {
+        each.name for each in fields(Settings) if each.metadata["secret"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -43,12 +45,52 @@ def test_a_variable_sets_its_field(name: str, text: str, expected: object) -> No
     assert expected == getattr(Settings.from_environ({f"LINEAGE_{name.upper()}": text}), name)
 
 
-@pytest.mark.parametrize(("name", "text"), [("port", "http"), ("lease_seconds", "soon"), ("allow_pickle", "maybe")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("port", "http"),
+        ("port", "-1"),
+        ("port", "65536"),
+        ("bolt_port", "-7687"),
+        ("slots", "-1"),
+        ("lease_seconds", "soon"),
+        ("lease_seconds", "0"),
+        ("lease_seconds", "nan"),
+        ("run_timeout", "inf"),
+        ("run_timeout", "0"),
+        ("trial_timeout", "-5"),
+        ("cancel_grace", "-1"),
+        ("query_timeout", "1e400"),
+        ("allow_pickle", "maybe"),
+        ("heap", "lots"),
+        ("heap", "0m"),
+        ("neo4j_uri", "localhost:7687"),
+        ("url", "localhost:8000"),
+        ("maven_url", "ftp://mirror"),
+    ],
+)
 def test_a_bad_value_names_its_variable(name: str, text: str) -> None:
     """What cannot be read says which variable it is in."""
     with pytest.raises(InvalidInput, match=f"LINEAGE_{name.upper()}") as caught:
         Settings.from_environ({f"LINEAGE_{name.upper()}": text})
     assert name == caught.value.field
+
+
+def test_every_bad_value_is_named_at_once() -> None:
+    """Who has set several wrongly hears of all; the rest can still be read."""
+    environ = {"LINEAGE_PORT": "x", "LINEAGE_SLOTS": "-1", "LINEAGE_USER": "ann"}
+
+    with pytest.raises(InvalidInput, match=r"LINEAGE_PORT.*LINEAGE_SLOTS"):
+        Settings.from_environ(environ)
+    settings, faults = Settings.examine(environ)
+
+    assert (8000, 0, "ann", 2) == (settings.port, settings.slots, settings.user, len(faults))
+
+
+def test_an_option_is_held_to_the_same() -> None:
+    """An override is as bad as a variable."""
+    with pytest.raises(InvalidInput, match="65535"):
+        Settings.from_environ({}, port=70_000)
 
 
 def test_an_override_wins_unless_it_is_none() -> None:
