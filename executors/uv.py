@@ -14,6 +14,7 @@ from anyio.abc import ByteReceiveStream, Process
 from anyio.streams.text import TextReceiveStream
 from uv import find_uv_bin
 
+from executors import pip
 from executors.base import Log
 from lineage.errors import ExecutionFailed, InvalidInput
 from lineage.settings import Settings
@@ -24,13 +25,16 @@ PASSED = re.compile(
     r"|UV_(DEFAULT_INDEX|INDEX\w*|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|KEYRING_PROVIDER"
     r"|OFFLINE|HTTP_TIMEOUT|HTTP_RETRIES|HTTP_PROXY|HTTPS_PROXY|NO_PROXY|CONFIG_FILE|LINK_MODE|EXCLUDE_NEWER|PYTHON_INSTALL_DIR)"
 )
-#: pip's settings that mean the same, where uv's own are not set.
+#: pip's settings that mean the same, from its variables and its files, where uv's own are not set.
 OF_PIP = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
     "PIP_CERT": "SSL_CERT_FILE",
     "PIP_NO_INDEX": "UV_NO_INDEX",
+    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+    "PIP_CLIENT_CERT": "SSL_CLIENT_CERT",
+    "PIP_PROXY": "ALL_PROXY",
 }
 USERINFO = re.compile(r"//[^/@\s]+@")
 ADDRESS = re.compile(r"https?://\S+")
@@ -45,9 +49,10 @@ UNSATISFIABLE = re.compile(r"(?i)no solution found|unsatisfiable|hash mismatch|n
 def variables(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """The environment variables that uv is given, out of *environ*."""
     found = {name: text for name, text in environ.items() if PASSED.fullmatch(name)}
+    of_pip = pip.configured(environ) if not _has_own_file(environ) else environ
     for theirs, ours in OF_PIP.items():
-        if environ.get(theirs) and ours not in found and not (ours == "UV_DEFAULT_INDEX" and "UV_INDEX_URL" in found):
-            found[ours] = environ[theirs]
+        if of_pip.get(theirs) and ours not in found and not (ours == "UV_DEFAULT_INDEX" and "UV_INDEX_URL" in found):
+            found[ours] = of_pip[theirs]
     if settings.index_url:
         found.pop("UV_INDEX_URL", None)
         found["UV_DEFAULT_INDEX"] = settings.index_url
@@ -63,6 +68,14 @@ def variables(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
         "UV_NO_PROGRESS": "1",
         "NO_COLOR": "1",
     }
+
+
+def _has_own_file(environ: Mapping[str, str]) -> bool:
+    """Whether uv is configured in a file of its own: then pip's files have no say."""
+    folder = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "/") / ".config")
+    return bool(environ.get("UV_CONFIG_FILE")) or any(
+        path.is_file() for path in (folder / "uv" / "uv.toml", Path("/etc/uv/uv.toml"))
+    )
 
 
 def authorities(settings: Settings, known: str | None = None) -> Path:

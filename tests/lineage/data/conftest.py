@@ -12,6 +12,7 @@ import pytest
 from lineage.artifacts import Artifact
 from lineage.data import datasets
 from lineage.data.features import FeatureInput, feature_set, resolve
+from tests.lineage.data.cases import Case
 
 Register = Callable[..., Artifact]
 
@@ -98,3 +99,16 @@ def defining() -> Callable[..., Define]:
 def grouped() -> Callable[..., Artifact]:
     """The feature set of features and a label."""
     return lambda features, label: feature_set("set", features, label)[0]
+
+
+@pytest.fixture
+def small(tmp_path: Path, register: Callable[..., Artifact], defining: Callable[..., Define]) -> Callable[..., Case]:
+    """A case of two features and a label over a CSV of the given lines `id,x,y`."""
+
+    def small(lines: Sequence[str], label: str = "y", entity: Sequence[str] = ("id",)) -> Case:
+        people = register("id,x,y\n" + "\n".join(lines) + "\n")
+        define = defining(people)
+        features = [define("x * 2", entity=entity, name="double"), define("x / 4.0", entity=entity, name="quarter")]
+        return Case(tmp_path / "out", features, define(label, entity=entity, name="label"), people)
+
+    return small
