@@ -19,6 +19,7 @@ from api.endpoint import Endpoint
 from api.errors import Errors
 from api.protocol import Protocol
 from api.schema import schema
+from api.scoring import Scoring
 from api.security import Guard, check_listening
 from api.telemetry import CONTENT_TYPE, Metrics, Telemetry
 from lineage.errors import LineageError
@@ -62,6 +63,7 @@ def create_app(settings: Settings, store: Store, *, now: Callable[[], datetime] 
         Route("/health", health),
         Route("/metrics", numbers),
         *Protocol(services).routes(),
+        *Scoring(services, metrics).routes(),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     middleware = [Middleware(Telemetry, metrics=metrics), Middleware(Errors), Middleware(Guard, settings=settings)]

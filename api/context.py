@@ -9,6 +9,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from lineage.artifacts import Artifact
+from lineage.endpoints import Endpoint
 from lineage.files import Files
 from lineage.runs import Run
 from lineage.settings import Settings
@@ -61,6 +62,7 @@ class Loaders:
         self.makers: DataLoader[str, list[Run]] = loader(store.runs.makers, [])
         self.runs: DataLoader[str, Run | None] = loader(store.runs.by_ids, None)
         self.traces: DataLoader[str, Row] = loader(store.runs.traces, {})
+        self.endpoints: DataLoader[str, Endpoint | None] = loader(store.endpoints.by_ids, None)
         self.trial_counts: DataLoader[str, dict[str, int]] = loader(studies.counts_of, {})
 
     async def present(self, ids: Iterable[str]) -> list[Artifact]:

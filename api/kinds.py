@@ -1,7 +1,9 @@
 """One type for each kind of artifact, with what its body knows and what its edges lead to."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import strawberry
 from strawberry.scalars import JSON
@@ -11,9 +13,10 @@ from api.artifacts import TYPES, Artifact, joined, known, named, shown
 from api.context import Info
 from api.sdl import Long, object_type
 from lineage.artifacts import ArtifactKind, EdgeType, artifact_id
+from lineage.endpoints import Endpoint, EndpointState, ReplicaState, endpoint_id
 
 T = TypeVar("T", bound=Artifact)
-K, E = ArtifactKind, EdgeType
+K, E, S, R = ArtifactKind, EdgeType, EndpointState, ReplicaState
 
 
 def shows(kind: ArtifactKind) -> Callable[[type[T]], type[T]]:
@@ -240,3 +243,54 @@ class Deployment(Artifact):
     model: Model | None = joined(E.DERIVED_FROM, K.MODEL, doc="What it serves.")
     environment: Environment | None = joined(E.RUNS_IN, K.ENVIRONMENT, doc="What it runs in.")
     image: Image | None = joined(E.RUNS_IN, K.IMAGE, doc="The exact bytes that it runs in.")
+    replicas: int | None = known("replicas", parts.whole, doc="How many scoring servers it has.")
+    executor: str | None = known("executor", parts.text, doc="What runs them.")
+
+    @strawberry.field
+    async def live(self, info: Info) -> bool:
+        """Whether requests are answered by this version."""
+        endpoint = await _endpoint(self, info)
+        return endpoint is not None and endpoint.live == self.id
+
+    @strawberry.field
+    async def state(self, info: Info) -> str:
+        """That of its endpoint while it is live or wanted: STARTING, REPLACING, HEALTHY, DEGRADED; else SUPERSEDED.
+
+        STOPPING and REMOVED after an undeploy, FAILED where it has never come to life.
+        """
+        endpoint = await _endpoint(self, info)
+        if endpoint is None:
+            return "FAILED"
+        if self.id in (endpoint.live, endpoint.wanted) or endpoint.state in (S.STOPPING, S.REMOVED):
+            return endpoint.state.value
+        failed = endpoint.failure is not None and endpoint.failure.deployment == self.id
+        return "FAILED" if failed else "SUPERSEDED"
+
+    @strawberry.field
+    async def healthy_replicas(self, info: Info) -> int:
+        """How many of its scoring servers are healthy at present."""
+        endpoint = await _endpoint(self, info)
+        return sum(e.deployment == self.id and e.state is R.HEALTHY for e in endpoint.replicas) if endpoint else 0
+
+    @strawberry.field
+    async def message(self, info: Info) -> str | None:
+        """What its scoring server said when it ended last without being asked to."""
+        endpoint = await _endpoint(self, info)
+        failure = endpoint.failure if endpoint else None
+        return failure.message if failure and failure.deployment == self.id else None
+
+    @strawberry.field
+    async def live_since(self, info: Info) -> datetime | None:
+        """Since when requests are answered by this version."""
+        endpoint = await _endpoint(self, info)
+        return endpoint.live_since if endpoint and endpoint.live == self.id else None
+
+    @strawberry.field
+    def endpoint(self) -> str:
+        """The path of the API that rows are sent to."""
+        suffix = "" if self.namespace == "default" else f"?namespace={quote(self.namespace)}"
+        return f"/deployments/{quote(self.name)}/invocations{suffix}"
+
+
+async def _endpoint(deployment: Deployment, info: Info) -> Endpoint | None:
+    return await info.context.loaders.endpoints.load(endpoint_id(deployment.namespace, deployment.name))

@@ -8,6 +8,7 @@ import strawberry
 from api import parts
 from api.artifacts import Artifact, Asset, shown
 from api.context import Info
+from api.deployments import DeploymentMutation
 from api.inputs import (
     CancelRunInput,
     CreateTrainingSetInput,
@@ -131,7 +132,7 @@ def _queued(run: domain.Run) -> RunPayload:
 
 
 @object_type
-class Mutation:
+class Mutation(DeploymentMutation):
     """What clients may change."""
 
     @strawberry.mutation

@@ -9,6 +9,7 @@ import strawberry
 from api.artifacts import Artifact, Asset, Node, shown
 from api.audits import Audit
 from api.context import Info
+from api.deployments import DeploymentQuery
 from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
 from api.runs import Run
 from api.sdl import input_type, object_type
@@ -56,7 +57,7 @@ class Status:
 
 
 @object_type
-class Query:
+class Query(DeploymentQuery):
     """What clients may ask."""
 
     @strawberry.field

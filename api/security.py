@@ -20,6 +20,7 @@ from lineage.settings import Settings
 BODY_LIMIT = 1024 * 1024
 #: Bodies of /graphql that carry a source tree or lineage in bulk; the endpoint holds others to BODY_LIMIT.
 LARGE_BODY_LIMIT = 12 * 1024 * 1024
+SCORING_LIMIT = 16 * 1024 * 1024  # bytes of rows to be scored
 FILE_LIMIT = 4 * 1024**3  # bytes of one artifact that a run puts
 #: Paths that need no token of the server: the pages themselves, and what has tokens of its own.
 OPEN = ("/health", "/static/", "/v1/")
@@ -112,6 +113,8 @@ def _limited(scope: Scope, headers: Headers, receive: Receive) -> Receive:
     limit = BODY_LIMIT
     if scope["path"] == "/graphql":
         limit = LARGE_BODY_LIMIT
+    elif scope["path"].startswith("/deployments/"):
+        limit = SCORING_LIMIT
     elif scope["path"].startswith("/v1/artifacts/"):
         limit = FILE_LIMIT
     length, seen = headers.get("content-length", "0"), 0

@@ -10,7 +10,20 @@ from lineage.store.census import Census
 
 log = structlog.get_logger()
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PATHS = ("/graphql", "/v1/ask", "/v1/report", "/v1/tell", "/v1/beat", "/v1/artifacts", "/health", "/metrics", "/static")
+PATHS = (
+    "/graphql",
+    "/v1/ask",
+    "/v1/report",
+    "/v1/tell",
+    "/v1/beat",
+    "/v1/artifacts",
+    "/health",
+    "/metrics",
+    "/static",
+    "/deployments",
+)
+#: Seconds that predicting takes: from a linear model on a row to a forest on thousands.
+BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 
 
 class Metrics:
@@ -21,6 +34,13 @@ class Metrics:
         labels = ("method", "path", "status")
         self.requests = Counter("lineage_http_requests", "Requests answered", labels, registry=self.registry)
         self.seconds = Histogram("lineage_http_seconds", "Seconds to answer", ("path",), registry=self.registry)
+        deployed = ("namespace", "deployment")
+        self.scored = Counter(
+            "lineage_scoring_requests", "Requests for predictions", (*deployed, "status"), registry=self.registry
+        )
+        self.scoring_seconds = Histogram(
+            "lineage_scoring_seconds", "Seconds to predict", deployed, buckets=BUCKETS, registry=self.registry
+        )
         self.artifacts = Gauge("lineage_artifacts", "Artifacts in the graph", ("kind",), registry=self.registry)
         self.runs = Gauge("lineage_runs", "Runs in the graph", ("state",), registry=self.registry)
         self.up = Gauge("lineage_graph_up", "Whether the graph answers", registry=self.registry)

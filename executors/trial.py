@@ -1,7 +1,8 @@
 """What runs inside an environment: `python trial.py job.json --slot N`, the standard library alone until it must.
 
 The modes of job.json: `tune` asks the API for trials until there are none left, `fit` trains one model and leaves it
-with its predictions, `predict` applies a model that was trained before. The process ends with a verdict in
+with its predictions, `predict` applies a model that was trained before, `serve` answers requests with one until it is
+asked to stop. The process ends with a verdict in
 `slots/N.verdict.json`; one that leaves none was ended from outside, or by the model's own code.
 """
 
@@ -24,7 +25,7 @@ if __package__ in (None, ""):  # run as a file: the folder must not be searched,
     _package.__path__ = [_here]
     sys.modules["executors"] = _package
 
-from executors.inside import results, saving, scoring, verdicts
+from executors.inside import results, saving, scoring, serve, verdicts
 from executors.inside.handle import Handle, Pruned
 from executors.inside.program import Program, guarded, seed_all
 from executors.inside.protocol import Heart, Protocol
@@ -49,7 +50,7 @@ class Trial:
 
     def run(self) -> None:
         """Do the job in the mode it asks for."""
-        modes = {"tune": self.tune, "fit": self.fit, "predict": self.predict}
+        modes = {"tune": self.tune, "fit": self.fit, "predict": self.predict, "serve": self.serve}
         mode = self.job.get("mode")
         if mode not in modes:
             raise InvalidJob(f"unknown mode {mode!r}; known: {', '.join(modes)}")
@@ -183,20 +184,26 @@ class Trial:
 
     def predict(self) -> None:
         """Apply a model that was trained before; nothing of it runs until its digest and types are approved."""
-        given = self.job["model"]
-        if self.job.get("code"):
-            sys.path.insert(0, str(self.root / self.job["code"].get("path", "code")))
         asked = self.job.get("predict") or {}
         self.tables.paths |= asked.get("data") or {}
         splits = list(asked.get("data") or asked.get("splits") or self.tables.paths)
-        need("sklearn", "scikit-learn")
-        seed_all(self.seed)
-        model = saving.load(self.root, given)
+        model, given = self._loaded(), self.job["model"]
         for split in splits:
             predicted = scoring.predict(model, self.tables.x(split), self.task)
             name = "predictions.parquet" if len(splits) == 1 else f"predictions/{split}.parquet"
             results.predictions(self.out / name, self.tables, split, predicted)
         self._close(model, model={name: given[name] for name in ("sha256", "path")})
+
+    def serve(self) -> None:
+        """Answer requests with a model that was trained before."""
+        serve.serve(self._loaded(), self.job)
+
+    def _loaded(self) -> Any:
+        if self.job.get("code"):
+            sys.path.insert(0, str(self.root / self.job["code"].get("path", "code")))
+        need("sklearn", "scikit-learn")
+        seed_all(self.seed)
+        return saving.load(self.root, self.job["model"])
 
     def _close(self, fitted: Any, **known: Any) -> None:
         classes: Any = getattr(fitted, "classes_", None) if self.task == "classification" else None

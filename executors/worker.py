@@ -11,6 +11,8 @@ import structlog
 from executors import registry
 from executors.jobs import JOBS
 from executors.jobs.job import Canceled, Job, Landing
+from executors.serving.controller import Controller
+from executors.serving.launcher import Launcher
 from executors.together import together
 from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, LineageError, Unavailable
 from lineage.files import Files
@@ -65,11 +67,18 @@ class Worker:
         log.info("worker.start", worker=self.name, executors=sorted(self._executors))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._reap)
+            tasks.start_soon(self._controller().run)
             for _ in range(self.settings.slots or 2):
                 tasks.start_soon(self._serve)
             await self._stopping.wait()
             tasks.cancel_scope.cancel()
         log.info("worker.stop", worker=self.name)
+
+    def _controller(self) -> Controller:
+        launcher = Launcher(
+            store=self.store, files=self._files, settings=self.settings, executors=self._executors, now=self._now
+        )
+        return Controller(launcher, name=self.name, ttl=self._ttl)
 
     async def _serve(self) -> None:
         while not self._stopping.is_set():

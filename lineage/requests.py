@@ -120,7 +120,7 @@ async def register_dataset(store: Store, input: RegisterDataset, *, by: str, now
     """Queue the reading of a dataset: schema, statistics, digest."""
     if not input.uri.strip():
         raise InvalidInput("the address of the dataset is empty", field="uri")
-    return await _create(store, RunKind.INGEST, input, by=by, now=now)
+    return await queue(store, RunKind.INGEST, input, by=by, now=now)
 
 
 async def create_training_set(store: Store, input: CreateTrainingSet, *, by: str, now: datetime) -> Run:
@@ -131,7 +131,7 @@ async def create_training_set(store: Store, input: CreateTrainingSet, *, by: str
     SplitRule.parse(input.split)
     if not feature_set.body.get("label"):
         raise InvalidInput(f"the feature set {feature_set.name!r} has no label to learn", field="featureSet")
-    return await _create(store, RunKind.MATERIALISE, input, used=[feature_set.id], by=by, now=now)
+    return await queue(store, RunKind.MATERIALISE, input, used=[feature_set.id], by=by, now=now)
 
 
 async def register_environment(store: Store, input: RegisterEnvironment, *, by: str, now: datetime) -> Run:
@@ -140,13 +140,13 @@ async def register_environment(store: Store, input: RegisterEnvironment, *, by: 
         raise InvalidInput("only python environments can be resolved so far", field="language")
     if not input.packages:
         raise InvalidInput("an environment needs at least one package", field="packages")
-    return await _create(store, RunKind.RESOLVE, input, by=by, now=now)
+    return await queue(store, RunKind.RESOLVE, input, by=by, now=now)
 
 
 async def train(store: Store, input: Train, *, by: str, now: datetime) -> Run:
     """Queue one fit with given hyperparameters."""
     used = await _check_train(store, input)
-    return await _create(store, RunKind.TRAIN, input, used=used, environment=input.environment, by=by, now=now)
+    return await queue(store, RunKind.TRAIN, input, used=used, environment=input.environment, by=by, now=now)
 
 
 async def tune(store: Store, input: Tune, *, by: str, now: datetime) -> Run:
@@ -164,7 +164,7 @@ async def tune(store: Store, input: Tune, *, by: str, now: datetime) -> Run:
     _between("parallel", input.parallel, MAX_PARALLEL)
     studies.check_names(sampler=input.sampler, pruner=input.pruner)
     used = [*used, space.id]
-    return await _create(store, RunKind.TUNE, input, used=used, environment=input.environment, by=by, now=now)
+    return await queue(store, RunKind.TUNE, input, used=used, environment=input.environment, by=by, now=now)
 
 
 async def _check_train(store: Store, input: Train) -> list[str]:
@@ -196,7 +196,7 @@ async def evaluate(store: Store, input: Evaluate, *, by: str, now: datetime) -> 
     await _check_metrics(store, input.metrics)
     used = [model.id, training_set.id, *input.metrics]
     environment = await environment_of(store, model)
-    return await _create(store, RunKind.EVALUATE, input, used=used, environment=environment, by=by, now=now)
+    return await queue(store, RunKind.EVALUATE, input, used=used, environment=environment, by=by, now=now)
 
 
 async def score(store: Store, input: Score, *, by: str, now: datetime) -> Run:
@@ -209,7 +209,7 @@ async def score(store: Store, input: Score, *, by: str, now: datetime) -> Run:
             raise InvalidInput(f"{id} is a version of {dataset.name!r}, not of {name!r}", field="datasets")
     environment = await environment_of(store, model)
     used = [model.id, *input.datasets.values()]
-    return await _create(store, RunKind.SCORE, input, used=used, environment=environment, by=by, now=now)
+    return await queue(store, RunKind.SCORE, input, used=used, environment=environment, by=by, now=now)
 
 
 async def trained_on(store: Store, model: Artifact) -> str:
@@ -241,7 +241,7 @@ def _check_resources(given: Resources) -> None:
             raise InvalidInput(f"resources: {name} must be greater than 0, not {value}", field="resources")
 
 
-async def _create(
+async def queue(
     store: Store,
     kind: RunKind,
     input: Started,
@@ -251,6 +251,7 @@ async def _create(
     used: Sequence[str] = (),
     environment: str | None = None,
 ) -> Run:
+    """Queue a run of *kind* that does what *input* asks; raise InvalidInput for an executor that is not there."""
     known = sorted({entry.name for entry in entry_points(group="lineage.executors")})
     if input.executor not in known:
         raise InvalidInput.unknown("executor", input.executor, known, field="executor")

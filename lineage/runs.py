@@ -20,6 +20,8 @@ class RunKind(StrEnum):
     TRAIN = "TRAIN"
     EVALUATE = "EVALUATE"
     SCORE = "SCORE"
+    #: Serve a model online; over when it is live.
+    DEPLOY = "DEPLOY"
 
 
 class RunState(StrEnum):
@@ -143,7 +145,17 @@ class RetryDecision:
 
 #: Reasons that the same attempt would meet again: trying again only wastes time.
 PERMANENT: frozenset[str] = frozenset(
-    {"INVALID_INPUT", "NOT_FOUND", "RESOLUTION", "USER_CODE", "ENVIRONMENT", "OOM", "PROCESSES"}
+    {
+        "INVALID_INPUT",
+        "NOT_FOUND",
+        "RESOLUTION",
+        "USER_CODE",
+        "ENVIRONMENT",
+        "OOM",
+        "PROCESSES",
+        "NOT_HEALTHY",
+        "SUPERSEDED",
+    }
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from executors.jobs.apply import evaluate, score
+from executors.jobs.deploy import deploy
 from executors.jobs.job import Job, Landing
 from executors.jobs.learn import train, tune
 from executors.jobs.prepare import ingest, materialise, resolve
@@ -16,4 +17,5 @@ JOBS: Mapping[RunKind, Callable[[Job], Awaitable[Landing]]] = {
     RunKind.TRAIN: train,
     RunKind.EVALUATE: evaluate,
     RunKind.SCORE: score,
+    RunKind.DEPLOY: deploy,
 }

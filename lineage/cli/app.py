@@ -61,7 +61,8 @@ def _settings(**given: Any) -> Settings:
     return settings
 
 
-def _client(home: Path | None) -> Any:
+def client_of(home: Path | None) -> Any:
+    """A client of the API that runs on the data directory *home*."""
     from lineage.client import Client
 
     return Client(settings=Settings.from_environ(home=home), patience=2.0)
@@ -138,7 +139,9 @@ def impact(
     """What depends on it: everything that is affected when it is wrong, the nearest first."""
     from lineage.cli import asking
 
-    asking.impact(_client(home), what, kinds=kind or [], depth=depth, first=first, namespace=namespace, as_json=as_json)
+    asking.impact(
+        client_of(home), what, kinds=kind or [], depth=depth, first=first, namespace=namespace, as_json=as_json
+    )
 
 
 @app.command()
@@ -149,7 +152,7 @@ def audit(what: What, namespace: Namespace = "default", home: Home = None, as_js
     """
     from lineage.cli import asking
 
-    if not asking.audit(_client(home), what, namespace=namespace, as_json=as_json):
+    if not asking.audit(client_of(home), what, namespace=namespace, as_json=as_json):
         raise typer.Exit(1)
 
 
@@ -164,7 +167,7 @@ def search(
     """Find artifacts by words."""
     from lineage.cli import asking
 
-    asking.search(_client(home), text, kinds=kind or [], first=first, as_json=as_json)
+    asking.search(client_of(home), text, kinds=kind or [], first=first, as_json=as_json)
 
 
 @runs.command("list")
@@ -178,7 +181,7 @@ def list_runs(
     """The newest runs."""
     from lineage.cli import asking
 
-    asking.list_runs(_client(home), kinds=kind or [], states=state or [], first=first, as_json=as_json)
+    asking.list_runs(client_of(home), kinds=kind or [], states=state or [], first=first, as_json=as_json)
 
 
 @runs.command("show")
@@ -186,7 +189,7 @@ def show_run(run: RunId, home: Home = None, as_json: AsJson = False) -> None:
     """One run: its state, what it used and made, its trials."""
     from lineage.cli import asking
 
-    asking.show_run(_client(home), run, as_json=as_json)
+    asking.show_run(client_of(home), run, as_json=as_json)
 
 
 @runs.command("logs")
@@ -199,7 +202,7 @@ def show_log(
     """The log of a run."""
     from lineage.cli import asking
 
-    asking.show_log(_client(home), run, follow=follow, as_json=as_json)
+    asking.show_log(client_of(home), run, follow=follow, as_json=as_json)
 
 
 @runs.command("cancel")
@@ -207,4 +210,4 @@ def cancel_run(run: RunId, home: Home = None, as_json: AsJson = False) -> None:
     """Ask a run to stop."""
     from lineage.cli import asking
 
-    asking.cancel_run(_client(home), run, as_json=as_json)
+    asking.cancel_run(client_of(home), run, as_json=as_json)

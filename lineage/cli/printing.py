@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lineage.client import Artifact, Audit, Rows, Run, Trial, Walk
+from lineage.client import Artifact, Audit, Deployment, Rows, Run, Trial, Walk
 
 out = Console(highlight=False)
 
@@ -45,6 +45,22 @@ def table(rows: Sequence[Sequence[Any]], *names: str) -> Table:
     for row in rows:
         made.add_row(*(escape("" if each is None else str(each)) for each in row))
     return made
+
+
+def deployments(found: Sequence[Deployment]) -> None:
+    """Print deployments as a table."""
+    rows = [
+        (
+            each.name,
+            each.version,
+            each.state,
+            f"{each.healthy_replicas}/{each.replicas}",
+            each.model.name if each.model else "",
+            each.endpoint,
+        )
+        for each in found
+    ]
+    out.print(table(rows, "name", "version", "state", "healthy", "model", "endpoint"))
 
 
 def artifacts(found: Rows[Artifact]) -> None:

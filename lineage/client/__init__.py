@@ -3,6 +3,7 @@
 from lineage.client.answers import Rows
 from lineage.client.artifacts import Artifact, Audit, Fact, Gap, Promotion, VerifiedDigest
 from lineage.client.client import Client
+from lineage.client.deployments import Deployment
 from lineage.client.runs import Run, Trial
 from lineage.client.walks import Link, Path, Reached, Walk
 
@@ -10,6 +11,7 @@ __all__ = [
     "Artifact",
     "Audit",
     "Client",
+    "Deployment",
     "Fact",
     "Gap",
     "Link",

@@ -1,8 +1,9 @@
 """The client: every verb and every question of the API."""
 
+from lineage.client.deployments import Deployments
 from lineage.client.questions import Questions
 from lineage.client.verbs import Verbs
 
 
-class Client(Verbs, Questions):
+class Client(Verbs, Questions, Deployments):
     """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""

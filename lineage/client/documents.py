@@ -15,6 +15,9 @@ WALK = f"""totalCount counts {{ kind count }} complete truncatedBy pageInfo {{ h
 edges {{ distance node {{ {SHORT} upstream(first: 50) {{ type node {{ id }} }} }} }}"""
 PAGE = "totalCount pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {} }} }}"
 
+DEPLOYMENT = f"""id namespace name version endpoint state live liveSince executor replicas healthyReplicas message
+model {{ {SHORT} }}"""
+
 #: What a mutation answers with.
 PAYLOADS = {
     **dict.fromkeys(
@@ -26,6 +29,7 @@ PAYLOADS = {
             "train",
             "evaluate",
             "score",
+            "deploy",
             "cancelRun",
         ),
         f"run {{ {RUN} }}",
@@ -39,6 +43,7 @@ PAYLOADS = {
 verdicts {{ metric value threshold passed message }}""",
     "retract": f"artifact {{ {ARTIFACT} }}",
     "recordLineage": "nodes edges",
+    "undeploy": f"deployment {{ {DEPLOYMENT} }}",
 }
 
 ARTIFACT_BY_NAME = f"""query($kind: ArtifactKind!, $name: String!, $namespace: String!, $version: String) {{
@@ -59,6 +64,7 @@ PATHS = f"""query($from: ID!, $to: ID!, $first: Int!) {{
 paths(from: $from, to: $to, first: $first) {{ nodes {{ {SHORT} }} links {{ type source target }} }} }}"""
 AUDIT = f"""query($model: ID!) {{ audit(model: $model) {{ model {{ {ARTIFACT} }} complete gaps {{ section message }}
 facts {{ section name value source {{ id }} }} verifiedDigests {{ what digest verified message }} export }} }}"""
+DEPLOYMENTS = f"query($namespace: String) {{ deployments(namespace: $namespace) {{ {DEPLOYMENT} }} }}"
 STATUS = "{ status { version neo4jVersion executors } }"
 
 

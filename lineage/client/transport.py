@@ -50,6 +50,25 @@ class Transport:
             time.sleep(pause)
             pause = min(pause * 2, PAUSES[1])
 
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The JSON that answers *body* at a path beside GraphQL's; raise what it says went wrong."""
+        url = self._find()
+        if not url:
+            raise Unavailable(NO_SERVER)
+        try:
+            response = self._http.post(f"{url}{path}", json=body)
+            answer = response.json()
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the API at {url} cannot be reached: {error}") from error
+        except ValueError as error:
+            raise LineageError(f"{url}{path} answered {response.status_code}, and no JSON") from error
+        if response.is_success:
+            return answer
+        problem = answer.get("error") or {"message": answer.get("message")}
+        kinds = {400: errors.InvalidInput, 404: errors.NotFound, 503: Unavailable, 504: Unavailable}
+        kind = ERRORS.get(str(problem.get("code")), kinds.get(response.status_code, LineageError))
+        raise kind(str(problem["message"]))
+
     def _once(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         url = self._find()
         if not url:

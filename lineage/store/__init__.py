@@ -7,6 +7,7 @@ from datetime import datetime
 
 from lineage.store import migrations
 from lineage.store.artifacts import Artifacts
+from lineage.store.endpoints import Endpoints
 from lineage.store.graph import Graph
 from lineage.store.runs import Runs
 from lineage.store.search import Search
@@ -20,6 +21,7 @@ class Store:
         self.graph = graph
         self.artifacts = Artifacts(graph)
         self.runs = Runs(graph)
+        self.endpoints = Endpoints(graph)
         self.search = Search(graph)
         self.walks = Walks(graph, self.artifacts)
 

@@ -1,0 +1,141 @@
+"""`/deployments/{name}/…`: requests for predictions, forwarded to a healthy replica of the version that is live.
+
+A prediction changes nothing, so one whose replica went away in the midst of it is asked of another.
+"""
+
+import itertools
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import anyio
+import httpx
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from api.context import Services
+from api.telemetry import Metrics
+from lineage import sockets
+from lineage.endpoints import Endpoint, endpoint_id
+from lineage.errors import NotFound, Unavailable
+
+ROUTE_SECONDS = 1.0  # that a route is used before the graph is asked again; replicas drain for longer
+SCORE_SECONDS = 60.0
+CONNECT_SECONDS = 2.0
+PATIENCE_SECONDS = 10.0  # for a request that met a replica which went away, to find another
+RETRY_SECONDS = 0.1
+CONNECTIONS = 100  # to one replica
+#: Paths of a replica, by the method that they are asked by.
+PATHS: Mapping[str, str] = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
+PASSED = ("content-type", "retry-after")
+
+
+@dataclass(kw_only=True)
+class Target:
+    """An endpoint as the graph had it last."""
+
+    endpoint: Endpoint
+    read_at: float
+    turns: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def next(self) -> str | None:
+        """The socket whose turn it is, or None where nothing healthy is live."""
+        known = self.endpoint.sockets
+        return known[next(self.turns) % len(known)] if known else None
+
+
+class Scoring:
+    """Forwards requests over the replicas' sockets."""
+
+    def __init__(self, services: Services, metrics: Metrics) -> None:
+        self.services, self.metrics = services, metrics
+        self._targets: dict[str, Target] = {}
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes, to be mounted at the root."""
+        return [
+            Route(f"/deployments/{{name}}/{path}", self.forward, methods=[method]) for path, method in PATHS.items()
+        ]
+
+    async def forward(self, request: Request) -> Response:
+        """Answer with what a replica answers; 404 for a name that nothing was deployed under, 503 while none serves."""
+        name, namespace = request.path_params["name"], request.query_params.get("namespace", "default")
+        path = request.url.path.rpartition("/")[2]
+        body = await request.body()
+        content_type = request.headers.get("content-type", "")
+        began = time.perf_counter()
+        answer = await self._answer(endpoint_id(namespace, name), name, request.method, path, body, content_type)
+        if path == "invocations":
+            self.metrics.scored.labels(namespace, name, answer.status_code).inc()
+            self.metrics.scoring_seconds.labels(namespace, name).observe(time.perf_counter() - began)
+        return answer
+
+    async def _answer(self, id: str, name: str, method: str, path: str, body: bytes, content_type: str) -> Response:
+        until = time.monotonic() + PATIENCE_SECONDS
+        is_fresh = False
+        while True:
+            target = await self._target(id, name, fresh=is_fresh)
+            socket = target.next()
+            if socket is None:
+                return _failed(503, f"nothing serves {name!r} at present: {target.endpoint.state.value}")
+            try:
+                found = await self._client(socket).request(
+                    method, f"/{path}", content=body, headers={"Content-Type": content_type} if content_type else None
+                )
+            except httpx.TimeoutException:
+                return _failed(504, f"the model took longer than {SCORE_SECONDS:.0f} s")
+            except httpx.TransportError:
+                if time.monotonic() > until:
+                    return _failed(503, f"no replica of {name!r} answers")
+                is_fresh = True
+                await anyio.sleep(RETRY_SECONDS)
+                continue
+            if found.status_code == 503 and time.monotonic() < until:
+                await anyio.sleep(RETRY_SECONDS)  # it has as many connections as it takes
+                continue
+            headers = {each: found.headers[each] for each in PASSED if each in found.headers}
+            return Response(found.content, found.status_code, headers)
+
+    async def _target(self, id: str, name: str, *, fresh: bool) -> Target:
+        """Where the endpoint *id* is served; while the graph is away, where it was served last."""
+        known = self._targets.get(id)
+        if known is not None and not fresh and time.monotonic() - known.read_at < ROUTE_SECONDS:
+            return known
+        try:
+            endpoint = await self.services.store.endpoints.get(id)
+        except Unavailable:
+            if known is None:
+                raise
+            known.read_at = time.monotonic()
+            return known
+        if endpoint is None or (endpoint.live is None and endpoint.wanted is None):
+            self._targets.pop(id, None)
+            raise NotFound(f"nothing is deployed as {name!r}")
+        turns = known.turns if known else itertools.count()
+        self._targets[id] = Target(endpoint=endpoint, read_at=time.monotonic(), turns=turns)
+        await self._tidy()
+        return self._targets[id]
+
+    def _client(self, socket: str) -> httpx.AsyncClient:
+        if socket not in self._clients:
+            limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+            transport = httpx.AsyncHTTPTransport(uds=sockets.short(socket), limits=limits)
+            timeout = httpx.Timeout(SCORE_SECONDS, connect=CONNECT_SECONDS)
+            self._clients[socket] = httpx.AsyncClient(transport=transport, base_url="http://replica", timeout=timeout)
+        return self._clients[socket]
+
+    async def _tidy(self) -> None:
+        """Close the connections to replicas that no endpoint has any more."""
+        known = {each.socket for target in self._targets.values() for each in target.endpoint.replicas}
+        for socket in [each for each in self._clients if each not in known]:
+            await self._clients.pop(socket).aclose()
+
+
+def _failed(status: int, message: str) -> Response:
+    """An error in the shape that MLflow's clients read."""
+    body = {"error_code": "TEMPORARILY_UNAVAILABLE" if status == 503 else "DEADLINE_EXCEEDED", "message": message}
+    headers = {"Retry-After": "2"} if status == 503 else {}
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")

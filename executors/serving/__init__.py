@@ -1,0 +1,1 @@
+"""Online scoring: replicas of deployments kept running, checked, replaced."""

@@ -1,0 +1,77 @@
+"""Deployments: models to be served under a name; each version is an artifact, its endpoint says what is live."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.definitions import Named
+from lineage.endpoints import Endpoint, endpoint_id
+from lineage.errors import InvalidInput, NotFound
+from lineage.requests import Started, environment_of, queue
+from lineage.runs import Run, RunKind
+from lineage.store import Store
+
+K = ArtifactKind
+MOST_REPLICAS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deploy(Named, Started):
+    """A model to be served under a name: *model* is an id, or `name@alias`."""
+
+    model: str
+    replicas: int = 1
+
+
+def described(spec: Mapping[str, Any], executor: str, *, model: str, environment: str, image: str | None) -> Artifact:
+    """The version of a deployment that a run's *spec* asks for; the same content is the same version."""
+    body = {
+        "model": model,
+        "environment": environment,
+        "image": image,
+        "executor": executor,
+        "replicas": spec["replicas"],
+        "resources": {name: value for name, value in (spec.get("resources") or {}).items() if value},
+    }
+    labels = {name: spec[name] for name in ("namespace", "description", "tags")}
+    return Artifact.defined(K.DEPLOYMENT, spec["name"], body, **labels)
+
+
+def edges_of(deployment: Artifact) -> list[Edge]:
+    """What a version of a deployment depends on: its model, its environment, its image where there is one."""
+    body = deployment.body
+    places = [body["environment"], *([body["image"]] if body["image"] else [])]
+    edges = [Edge(type=EdgeType.RUNS_IN, source=deployment.id, target=place) for place in places]
+    return [Edge(type=EdgeType.DERIVED_FROM, source=deployment.id, target=body["model"]), *edges]
+
+
+async def deploy(store: Store, input: Deploy, *, by: str, now: datetime) -> Run:
+    """Queue the serving of a model; the run succeeds when the new version is live."""
+    if not 1 <= input.replicas <= MOST_REPLICAS:
+        raise InvalidInput(f"replicas must be between 1 and {MOST_REPLICAS}, not {input.replicas}", field="replicas")
+    if not input.name or "/" in input.name or "?" in input.name or input.name in {".", ".."}:
+        raise InvalidInput("the name of a deployment is part of an address: it has no / and no ?", field="name")
+    model = await find_model(store, input.model, namespace=input.namespace)
+    if not (model.body.get("signature") or {}).get("inputs"):
+        raise InvalidInput(f"the model {model.name!r} has no signature to check rows against", field="model")
+    asked = replace(input, model=model.id)
+    environment = await environment_of(store, model)
+    return await queue(store, RunKind.DEPLOY, asked, used=[model.id], environment=environment, by=by, now=now)
+
+
+async def find_model(store: Store, ref: str, *, namespace: str) -> Artifact:
+    """The model with the id *ref*, or the one that `name@alias` points to."""
+    name, at, alias = ref.rpartition("@")
+    if not at:
+        return await store.artifacts.one(ref, K.MODEL)
+    found = await store.artifacts.get(K.MODEL, name, namespace=namespace, version=f"@{alias}")
+    if found is None:
+        raise NotFound(f"there is no model {name!r} with the alias {alias!r} in {namespace!r}")
+    return found
+
+
+async def undeploy(store: Store, name: str, *, namespace: str, now: datetime) -> Endpoint:
+    """Let nothing serve under *name* any more; what is under way is answered first."""
+    return await store.endpoints.unwant(endpoint_id(namespace, name), now=now)
