@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -52,6 +53,13 @@ class OutOfMemory(End):
 
     reason = "OOM"
     code = 67
+
+
+class TooManyProcesses(End):
+    """The work starts more processes or threads than it may."""
+
+    reason = "PROCESSES"
+    code = 68
 
 
 class Refused(End):
@@ -105,12 +113,21 @@ def of_user_code(error: BaseException) -> End:
         return error
     if isinstance(error, MemoryError):
         return OutOfMemory(f"out of memory: {last_lines(error)}")
+    if _is_refused_fork(error):
+        return TooManyProcesses(f"no more processes or threads may be started: {last_lines(error)}")
     if isinstance(error, SystemExit):
         return UserCode(f"the code called sys.exit({error.code!r}): {last_lines(error)}")
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
         return Lacking(f"the code imports {name!r}, which the environment lacks: {last_lines(error)}")
     return UserCode(last_lines(error))
+
+
+def _is_refused_fork(error: BaseException) -> bool:
+    """Whether the kernel held back a new process or thread, as it does for a limit of an ordinary user."""
+    if isinstance(error, BlockingIOError):
+        return error.errno == errno.EAGAIN
+    return isinstance(error, RuntimeError) and str(error) == "can't start new thread"
 
 
 def last_lines(error: BaseException) -> str:

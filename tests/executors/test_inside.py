@@ -1,5 +1,6 @@
 """What runs inside an environment, piece by piece."""
 
+import errno
 import io
 import json
 import pickle
@@ -252,3 +253,11 @@ def test_refusals() -> None:
         line._read(409, b'{"error": {"code": "CONFLICT", "message": "over"}}')
     with pytest.raises(InvalidJob, match="neither"):
         Protocol("ftp://x", "t", slot="0").ask()
+
+
+@pytest.mark.parametrize(
+    "error", [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), RuntimeError("can't start new thread")]
+)
+def test_a_refused_fork_is_no_fault_of_the_code(error: Exception) -> None:
+    """What the kernel says to an ordinary user over the limit of processes is told as just that."""
+    assert "PROCESSES" == verdicts.of_user_code(error).reason
