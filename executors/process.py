@@ -4,7 +4,6 @@ It keeps work apart from other work, but is no sandbox: the code runs as the wor
 """
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -14,13 +13,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import anyio
 import psutil
 from anyio.to_thread import run_sync
 
-from executors import environments, outcomes
+from executors import environments, folder, outcomes
 from executors.base import Log, Prepared, Running, Workspace
 from lineage.artifacts import Artifact
 from lineage.errors import Conflict, ExecutionFailed
@@ -31,8 +29,6 @@ HERE = Path(__file__).resolve().parent
 POLL_SECONDS = 0.1
 START_SECONDS = 30.0  # for the shepherd to say that the slots run
 FORCE_SECONDS = 5.0  # beyond the grace, before the shepherd itself is killed
-PIECE = 64 * 1024  # bytes of log in one answer
-TAIL = 4 * 1024
 MARK = "RUN_WORKSPACE"  # in the environment of everything that is started, so that what got away can be found
 
 #: The variables that pass from the worker to the work; credentials have names that nobody can list, so the rest stays.
@@ -66,7 +62,7 @@ class ProcessExecutor:
         await run_sync(_write_launch, workspace, self._settings.cancel_grace)
         code, said = await run_sync(_launch, workspace.root)
         if code == 0:
-            return Running(workspace=workspace, identity=_read(workspace.root / "shepherd.json") or {})
+            return Running(workspace=workspace, identity=folder.read(workspace.root / "shepherd.json") or {})
         if code in (3, 4):
             raise Conflict(f"work was started in {workspace.root.name} before; a new attempt needs a new workspace")
         raise ExecutionFailed(f"the work cannot be started: {said}", reason="ENVIRONMENT")
@@ -81,19 +77,19 @@ class ProcessExecutor:
             if time.monotonic() > until or await run_sync(_bar, root):
                 return None
             await anyio.sleep(POLL_SECONDS)  # one is just coming to life
-        return Running(workspace=workspace, identity=_read(root / "shepherd.json") or {})
+        return Running(workspace=workspace, identity=folder.read(root / "shepherd.json") or {})
 
     async def wait(self, running: Running) -> Outcome:
         """Wait until the shepherd is gone, which is when all is gone; see `Executor.wait`."""
         root = running.workspace.root
         await _gone(root)
-        end = _read(root / "exit.json")
+        end = folder.read(root / "exit.json")
         if end is None or end["left"]:
             await run_sync(_sweep, root)
-        tail, asked = await run_sync(_tail, root), (root / "stop").exists()
+        tail, asked = await run_sync(folder.tail, root / "log"), (root / "stop").exists()
         if end is None:
             return outcomes.lost(asked, tail)
-        job = _read(root / "job.json") or {}
+        job = folder.read(root / "job.json") or {}
         return outcomes.judge(
             end,
             is_tuning=job.get("mode") == "tune",
@@ -108,7 +104,7 @@ class ProcessExecutor:
         root = running.workspace.root
         if not await run_sync(_is_held, root):
             return
-        await run_sync(_write, root / "stop", {"grace": grace})
+        await run_sync(folder.write, root / "stop", {"grace": grace})
         with anyio.move_on_after(grace + FORCE_SECONDS):
             await _gone(root)
             return
@@ -116,7 +112,7 @@ class ProcessExecutor:
 
     async def logs(self, running: Running, offset: int) -> tuple[str, int]:
         """A piece of the log; see `Executor.logs`."""
-        return await run_sync(_piece, running.workspace.root / "log", offset)
+        return await run_sync(folder.piece, running.workspace.root / "log", offset)
 
 
 def environ(workspace: Workspace, *, given: Mapping[str, str], seed: int, cores: int) -> dict[str, str]:
@@ -140,9 +136,9 @@ def environ(workspace: Workspace, *, given: Mapping[str, str], seed: int, cores:
 
 def _write_launch(workspace: Workspace, grace: float) -> None:
     root = workspace.root
-    for folder in ("slots", "tmp", "home", "out"):
-        (root / folder).mkdir(exist_ok=True, mode=0o700)
-    seed = int((_read(root / "job.json") or {}).get("seed") or 0)
+    for name in ("slots", "tmp", "home", "out"):
+        (root / name).mkdir(exist_ok=True, mode=0o700)
+    seed = int((folder.read(root / "job.json") or {}).get("seed") or 0)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     launch = {
         "python": str(workspace.prepared.python),
@@ -153,7 +149,7 @@ def _write_launch(workspace: Workspace, grace: float) -> None:
         "environ": environ(workspace, given=os.environ, seed=seed, cores=cores),
     }
     if not (root / "shepherd.json").exists():
-        _write(root / "launch.json", launch)
+        folder.write(root / "launch.json", launch)
 
 
 def _launch(root: Path) -> tuple[int, str]:
@@ -171,7 +167,7 @@ def _launch(root: Path) -> tuple[int, str]:
     try:
         said = child.communicate(timeout=START_SECONDS)[1]
     except subprocess.TimeoutExpired:
-        _write(root / "stop", {"grace": 0})  # should it still come to life, it ends at once
+        folder.write(root / "stop", {"grace": 0})  # should it still come to life, it ends at once
         child.kill()
         said = b"it did not start in time; " + child.communicate()[1]
     return child.returncode, said.decode(errors="replace").strip()
@@ -210,7 +206,7 @@ def _bar(root: Path) -> bool:
 
 
 def _kill(root: Path) -> None:
-    identity = _read(root / "shepherd.json") or {}
+    identity = folder.read(root / "shepherd.json") or {}
     if identity.get("host") == os.uname().nodename and _is_held(root):
         with suppress(ProcessLookupError):
             os.kill(identity["pid"], signal.SIGKILL)
@@ -234,50 +230,3 @@ def _belongs(process: psutil.Process, root: Path) -> bool:
     with suppress(psutil.Error, OSError):
         return bool(process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(root))
     return False
-
-
-def _piece(path: Path, offset: int) -> tuple[str, int]:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(offset)
-            data = stream.read(PIECE)
-    except FileNotFoundError:
-        return "", offset
-    data = data[: len(data) - _unfinished(data)]
-    return data.decode(errors="replace"), offset + len(data)
-
-
-def _unfinished(data: bytes) -> int:
-    """How many bytes at the end of *data* begin a character whose rest is still to come."""
-    for length in range(1, min(4, len(data)) + 1):
-        lead = data[-length]
-        if lead >= 0xC0:
-            return length if length < (2 if lead < 0xE0 else 3 if lead < 0xF0 else 4) else 0
-        if lead < 0x80:
-            return 0
-    return 0
-
-
-def _tail(root: Path) -> str:
-    try:
-        with (root / "log").open("rb") as stream:
-            stream.seek(max(stream.seek(0, os.SEEK_END) - TAIL, 0))
-            return stream.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _write(path: Path, value: Any) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        json.dump(value, stream, indent=1)
-    os.replace(fresh, path)
