@@ -11,6 +11,8 @@ from lineage.runs import Outcome
 MEBIBYTE = 1024 * 1024
 
 Log = Callable[[str], Awaitable[None]]
+#: From the ids of runs the oldest attempt of each that may still run; a run that is not known is left out.
+Attempts = Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +120,10 @@ class Executor(Protocol):
 
     async def stop(self, running: Running, *, grace: float) -> None:
         """End the work: by asking, and after *grace* seconds by force."""
+        ...
+
+    async def tidy(self, attempts: Attempts) -> None:
+        """Remove what earlier attempts, and runs that are over, have left; called now and then, by every worker."""
         ...
 
     async def logs(self, running: Running, offset: int) -> tuple[str, int]:

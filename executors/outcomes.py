@@ -12,7 +12,7 @@ FAULTS = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS"
 #: Verdicts of slots that say nothing about the work: it was ended, and nobody knows how it would have gone.
 ENDED = {"CANCELED": S.CANCELED, "TERMINATED": S.LOST, "STALE_GENERATION": S.LOST}
 #: Which reason to give where slots ended for several.
-WEIGHT = ("OOM", "INVALID_INPUT", "ENVIRONMENT", "USER_CODE", "PROCESSES", "UNAVAILABLE", "ERROR", "FAULT")
+WEIGHT = ("OOM", "INVALID_INPUT", "ENVIRONMENT", "USER_CODE", "PROCESSES", "DISK", "UNAVAILABLE", "ERROR", "FAULT")
 MEBIBYTE = 1024 * 1024
 FAULT = 70  # exit code of trial.py after a fault of its own, which leaves no verdict
 
@@ -83,13 +83,20 @@ def _of_crash(slot: Mapping[str, Any], limits: Mapping[str, Any], tail: str) -> 
     if code == FAULT:
         return _failed("FAULT", "the platform's own part of the work failed; the log has its traceback", tail)
     if slot.get("killed_for"):
-        message = f"it started more than the {limits.get('processes')} processes and threads that it may"
-        return _failed(slot["killed_for"], message, tail)
+        return _failed(slot["killed_for"], _excess(slot["killed_for"], limits), tail)
     if number in FAULTS:
         return _failed("USER_CODE", f"the process crashed by {number}", tail)
     if number is not None:
         return _lost(f"the process was killed by {number} from outside", tail)
     return _failed("USER_CODE", f"the process ended itself with exit code {code} before its work was done", tail)
+
+
+def _excess(of: str, limits: Mapping[str, Any]) -> str:
+    if of == "DISK":
+        allowed = limits.get("disk_bytes")
+        room = f"the {allowed // MEBIBYTE} MiB that it may" if allowed else "any run may"
+        return f"it wrote more to disk than {room}; ask for more with resources.diskBytes"
+    return f"it started more than the {limits.get('processes')} processes and threads that it may"
 
 
 def _failed(reason: str, message: str | None, tail: str) -> Outcome:

@@ -19,7 +19,7 @@ import psutil
 from anyio.to_thread import run_sync
 
 from executors import environments, folder, outcomes
-from executors.base import Log, Prepared, Running, Workspace
+from executors.base import Attempts, Log, Prepared, Running, Workspace
 from lineage.artifacts import Artifact
 from lineage.errors import Conflict, ExecutionFailed
 from lineage.runs import Outcome
@@ -109,6 +109,9 @@ class ProcessExecutor:
             await _gone(root)
             return
         await run_sync(_kill, root)
+
+    async def tidy(self, attempts: Attempts) -> None:
+        """Do nothing: when a shepherd is gone, all is gone; see `Executor.tidy`."""
 
     async def logs(self, running: Running, offset: int) -> tuple[str, int]:
         """A piece of the log; see `Executor.logs`."""

@@ -11,7 +11,7 @@ from lineage.settings import Settings
 GROUP = "lineage.executors"
 
 #: Name → "module:attribute", imported only when chosen.
-BUILT_IN = {"process": "executors.process:ProcessExecutor"}
+BUILT_IN = {"process": "executors.process:ProcessExecutor", "docker": "executors.docker:DockerExecutor"}
 
 
 def names() -> list[str]:

@@ -153,6 +153,7 @@ PERMANENT: frozenset[str] = frozenset(
         "ENVIRONMENT",
         "OOM",
         "PROCESSES",
+        "DISK",
         "NOT_HEALTHY",
         "SUPERSEDED",
     }

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 MASK = b"***"
 TAIL_OF_SOURCE = 4096  # bytes that are kept of each source to tell why it died
+
+
+class Sink(Protocol):
+    """Something that takes what is printed."""
+
+    def write(self, data: bytes) -> None:
+        """Add *data*."""
+        ...
 
 
 class CappedLog:
@@ -56,7 +65,7 @@ class CappedLog:
 class Source:
     """What one slot prints, on its way into the log: secrets masked, lines marked with the slot if there are many."""
 
-    def __init__(self, log: CappedLog, *, mark: str = "", secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, log: Sink, *, mark: str = "", secrets: tuple[str, ...] = ()) -> None:
         self._log, self._mark = log, mark.encode()
         self._secrets = tuple(secret.encode() for secret in secrets if len(secret) >= 8)
         self._carry, self._at_start = b"", True

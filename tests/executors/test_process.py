@@ -246,7 +246,7 @@ async def test_pickle(executor: ProcessExecutor, bench: Bench, is_allowed: bool,
 
 async def test_log_in_pieces(executor: ProcessExecutor, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A character is never cut in two, wherever a piece of the log ends."""
-    monkeypatch.setattr("executors.process.PIECE", 7)
+    monkeypatch.setattr("executors.folder.PIECE", 7)
     text = "aé€😀" * 20
     workspace = bench.fit(calling(f"print({text!r})"))
 

@@ -2,12 +2,19 @@
 
 import os
 from collections.abc import AsyncIterator
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from executors import environments
+from executors.base import Prepared
+from executors.containers import images
 from executors.containers.engine import Engine
 from executors.containers.images import inspect
+from lineage.artifacts import Artifact, ArtifactKind, digest_of
 from lineage.errors import ExecutionFailed
+from lineage.settings import Settings
 
 BASE = os.environ.get("LINEAGE_TEST_BASE_IMAGE") or "python:3.11-slim"
 
@@ -47,3 +54,16 @@ async def base_image(engine: Engine) -> str:
     if await inspect(engine, BASE) is None:
         pytest.skip(f"there is no image {BASE}: pull it, or make one by tests/executors/containers/base-image")
     return BASE
+
+
+@pytest.fixture(scope="session")
+async def tabular(engine: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """An image with pandas, pyarrow, scikit-learn and skops in the versions of the tests' own environment."""
+    settings = Settings(home=tmp_path_factory.mktemp("images"), base_image=base_image)
+    packages = [f"{name}=={version(name)}" for name in ("pandas", "pyarrow", "scikit-learn", "skops", "numpy")]
+    log = Said()
+    lock = await environments.resolve(packages, version="3.11", settings=settings, log=log)
+    body = {"version": lock.version, "platform": lock.platform, "packages": packages}
+    made = Artifact(kind=ArtifactKind.ENVIRONMENT, name="tabular", digest=digest_of(lock.text), body=body)
+    built = await images.build(made, lock.text, settings=settings, log=log, engine=engine)
+    return Prepared(python=Path(built.python), image=built.id, artifact=built.artifact, edges=built.edges)
