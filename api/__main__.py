@@ -12,9 +12,13 @@ from typing import Any
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from api.app import clock, create_app
 from api.security import BODY_LIMIT, check_listening
+from api.socket import bound as protocol_socket
+from api.socket import create_protocol_app
+from api.telemetry import Metrics
 from lineage import logs, server
 from lineage.embedded import connected, running
 from lineage.errors import InvalidInput, LineageError
@@ -61,6 +65,15 @@ class Server(uvicorn.Server):
             loop.remove_signal_handler(number)
 
 
+class SideServer(uvicorn.Server):
+    """Uvicorn beside another one, which hears the signals for both."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear none."""
+        yield
+
+
 @asynccontextmanager
 async def attached(settings: Settings) -> AsyncIterator[Graph]:
     """The graph that the settings name, or the embedded one, which is started again should it die."""
@@ -90,30 +103,44 @@ async def serve(settings: Settings) -> None:
         async with attached(settings) as graph:
             store = Store(graph)
             await store.migrate(now=clock())
-            config = uvicorn.Config(
-                create_app(settings, store),
-                log_config=None,
-                access_log=False,
-                ws_max_size=BODY_LIMIT,
-                timeout_graceful_shutdown=GRACE,
-                server_header=False,
-                lifespan="off",
-            )
-            await _run(settings, Server(config), bound)
+            metrics = Metrics()
+            web = Server(_config(create_app(settings, store, metrics=metrics)))
+            side = SideServer(_config(create_protocol_app(settings, store, metrics)))
+            await _run(settings, web, bound, side)
 
 
-async def _run(settings: Settings, web: Server, bound: socket.socket) -> None:
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        ws_max_size=BODY_LIMIT,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+        lifespan="off",
+    )
+
+
+async def _run(settings: Settings, web: Server, bound: socket.socket, side: SideServer) -> None:
+    with protocol_socket(settings) as (unix, path):
+        task, beside = await _started(web, bound), await _started(side, unix)
+        url = address(settings, bound)
+        server.record(settings, url, socket=path)
+        log.info("api.started", url=url, socket=str(path))
+        try:
+            await task
+        finally:
+            server.forget(settings)
+            side.should_exit = True
+            await asyncio.wait([beside])
+            log.info("api.stopped", url=url)
+
+
+async def _started(web: uvicorn.Server, bound: socket.socket) -> asyncio.Task[None]:
     task = asyncio.create_task(web.serve(sockets=[bound]))
     while not web.started and not task.done():  # noqa: ASYNC110  # uvicorn tells it in no other way
         await asyncio.sleep(0.01)
-    url = address(settings, bound)
-    server.record(settings, url)
-    log.info("api.started", url=url)
-    try:
-        await task
-    finally:
-        server.forget(settings)
-        log.info("api.stopped", url=url)
+    return task
 
 
 def main() -> int:

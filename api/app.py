@@ -38,13 +38,15 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, store: Store, *, now: Callable[[], datetime] = clock) -> Starlette:
+def create_app(
+    settings: Settings, store: Store, *, now: Callable[[], datetime] = clock, metrics: Metrics | None = None
+) -> Starlette:
     """The application over *store*; raise InvalidInput when *settings* would open it to others without a token."""
     check_listening(settings)
     services = Services(
         store=store, files=Files(settings.artifacts_url), studies=Studies(store.graph), settings=settings, now=now
     )
-    metrics = Metrics()
+    metrics = metrics or Metrics()
 
     async def health(_: Request) -> Response:
         return await _health(store)

@@ -6,13 +6,27 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 
+from executors import registry
 from executors.worker import Worker, utc_now
 from lineage import logs
 from lineage.embedded import connected
-from lineage.errors import LineageError
+from lineage.errors import InvalidInput, LineageError
 from lineage.settings import Settings
 from lineage.store import Store
+
+
+def serving(settings: Settings) -> tuple[str, ...]:
+    """The executors that this worker serves: those of the settings, or all whose packages are installed."""
+    if settings.executors:
+        return tuple(name.strip() for name in settings.executors.split(",") if name.strip())
+    found = []
+    for name in registry.names():
+        with suppress(InvalidInput):
+            registry.load(name, settings)
+            found.append(name)
+    return tuple(found)
 
 
 async def work(settings: Settings, *, name: str) -> None:
@@ -20,7 +34,7 @@ async def work(settings: Settings, *, name: str) -> None:
     async with connected(settings) as graph:
         store = Store(graph)
         await store.migrate(now=utc_now())
-        worker = Worker(store, settings, name=name)
+        worker = Worker(store, settings, name=name, executors=serving(settings))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)

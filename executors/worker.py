@@ -1,7 +1,7 @@
 """The worker: leases runs, does them, and lands what they made, whoever else dies meanwhile."""
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 POLL_SECONDS = (0.15, 0.45)  # between looks at an empty queue, with jitter so that workers do not march in step
 REAP_SECONDS = 5.0
+TIDY_SECONDS = 30.0
 UNAVAILABLE_SECONDS = 1.0
 HAND_OVER_SECONDS = 5.0
 RECOVERIES = 5  # how often a run may lose its work, beyond its attempts, before it is LOST for good
@@ -68,6 +69,7 @@ class Worker:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._reap)
             tasks.start_soon(self._controller().run)
+            tasks.start_soon(self._tidy)
             for _ in range(self.settings.slots or 2):
                 tasks.start_soon(self._serve)
             await self._stopping.wait()
@@ -97,6 +99,20 @@ class Worker:
             except Unavailable as error:
                 log.warning("worker.wait", worker=self.name, error=str(error))
             await anyio.sleep(REAP_SECONDS)
+
+    async def _tidy(self) -> None:
+        """Have the executors remove what is left of runs that are over, now and then."""
+        while not self._stopping.is_set():
+            for name, executor in self._executors.items():
+                try:
+                    await executor.tidy(self._attempts)
+                except (Unavailable, ExecutionFailed) as error:
+                    log.debug("worker.untidy", worker=self.name, executor=name, error=str(error))
+            await anyio.sleep(TIDY_SECONDS)
+
+    async def _attempts(self, ids: Sequence[str]) -> Mapping[str, int]:
+        found = await self.store.runs.by_ids(ids)
+        return {id: run.attempt + run.is_over for id, run in found.items()}
 
     async def step(self) -> bool:
         """Do the oldest ready run, if there is one; False when nothing waits."""

@@ -10,12 +10,26 @@ import psutil
 from lineage.errors import Unavailable
 from lineage.settings import Settings
 
+#: The user, and the group, of work in containers where the worker itself is root.
+WORK_USER = 10001
 
-def record(settings: Settings, url: str) -> Path:
-    """Leave the address *url* of this process's API, readable by its user alone, and return the file."""
+
+def record(settings: Settings, url: str, *, socket: Path | None = None) -> Path:
+    """Leave the addresses of this process's API, readable by its user alone, and return the file.
+
+    Args:
+        socket: that of the run protocol.
+    """
     settings.home.mkdir(parents=True, exist_ok=True)
     path = _path(settings)
-    text = json.dumps({"url": url, "pid": os.getpid(), "started": psutil.Process().create_time()})
+    text = json.dumps(
+        {
+            "url": url,
+            "socket": str(socket) if socket else None,
+            "pid": os.getpid(),
+            "started": psutil.Process().create_time(),
+        }
+    )
     fresh = path.with_suffix(f".{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as stream:
@@ -33,6 +47,11 @@ def forget(settings: Settings) -> None:
 
 def running(settings: Settings) -> str | None:
     """The address of the API that runs on this data directory, or None when its process is gone."""
+    entry = _living(settings)
+    return str(entry["url"]) if entry else None
+
+
+def _living(settings: Settings) -> dict[str, Any] | None:
     entry = _entry(settings)
     if entry is None:
         return None
@@ -43,11 +62,18 @@ def running(settings: Settings) -> str | None:
             return None
     except (psutil.Error, ValueError):
         return None
-    return str(entry["url"]) if abs(started - entry["started"]) < 1 else None
+    return entry if abs(started - entry["started"]) < 1 else None
 
 
-async def protocol_url(settings: Settings) -> str:
-    """The address that started work speaks to; raise Unavailable while no API runs."""
+async def protocol_url(settings: Settings, *, wants_socket: bool = False) -> str:
+    """The address that started work speaks to; raise Unavailable while no API runs.
+
+    Args:
+        wants_socket: give the API's Unix socket where it runs on this data directory, as `unix:` and its path.
+    """
+    entry = _living(settings) if wants_socket else None
+    if entry and entry["socket"]:
+        return f"unix:{entry['socket']}"
     url = settings.url or running(settings)
     if not url:
         raise Unavailable("no API runs on this data directory; start one with `lineage serve`, or set LINEAGE_URL")
@@ -58,7 +84,12 @@ def _entry(settings: Settings) -> dict[str, Any] | None:
     """What the file says, or None when there is none that can be understood."""
     try:
         entry = json.loads(_path(settings).read_text())
-        return {"url": str(entry["url"]), "pid": int(entry["pid"]), "started": float(entry["started"])}
+        return {
+            "url": str(entry["url"]),
+            "socket": entry.get("socket"),
+            "pid": int(entry["pid"]),
+            "started": float(entry["started"]),
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

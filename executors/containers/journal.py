@@ -123,13 +123,15 @@ class Journal:
         position, before = self._positions[slot], vars(self._positions[slot]).copy()
 
         def read(client: Any) -> None:
-            stream = client.api.logs(self._names[slot], stream=True, timestamps=True, **_since(position, tail))
+            container = client.containers.get(self._names[slot])
+            stream = container.logs(stream=True, follow=False, timestamps=True, **_since(position, tail))
             for is_missing, text in position.behind(stream):
                 if is_missing and tail is None:
                     source.write(LEFT_OUT)
                 source.write(text)
                 if enough():
-                    break
+                    stream.close()
+                    return
 
         try:
             await self._engine.ask(read)

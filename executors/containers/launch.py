@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from executors import folder
 from executors.base import Workspace
 from lineage.errors import ExecutionFailed
+from lineage.server import WORK_USER
 
 PACKAGE = Path(__file__).resolve().parent.parent
 WORK, INSIDE, SOCKETS = "/work", "/opt/lineage", "/run/lineage"
@@ -20,8 +21,6 @@ LABEL_HOME, LABEL_RUN = "io.lineage.home", "io.lineage.run"
 LABEL_GENERATION, LABEL_ATTEMPT, LABEL_SLOT = "io.lineage.generation", "io.lineage.attempt", "io.lineage.slot"
 LABEL_WORKSPACE = "io.lineage.workspace"
 
-#: Whom work runs as where the worker is root; any other worker's work runs as the worker itself.
-USER = 10001
 PROCESSES = 1024  # processes and threads where the run does not say
 DISK = 10 * 1024**3  # bytes on disk where the run does not say
 SHARED_MEMORY = 256 * 1024**2  # bytes of /dev/shm, which count as memory once they are used
@@ -68,8 +67,8 @@ def labels(workspace: Workspace, slot: int, home: str) -> dict[str, str]:
 
 
 def user() -> tuple[int, int]:
-    """The user and the group that work runs as; never root."""
-    return (os.getuid(), os.getgid()) if os.getuid() else (USER, USER)
+    """The user and the group that work runs as: the worker's own, unless that is root."""
+    return (os.getuid(), os.getgid()) if os.getuid() else (WORK_USER, WORK_USER)
 
 
 def lay_out(workspace: Workspace) -> None:

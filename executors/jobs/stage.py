@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.to_thread import run_sync
 
+from executors import folder
 from executors.base import Limits, Prepared, Running, Workspace
 from executors.jobs.job import Canceled, Job
 from executors.together import together
@@ -102,6 +104,7 @@ async def _adopt(job: Job, name: str, place: Prepared, slots: int) -> Running | 
     running = await job.executor.adopt(_workspace(job, name, place, slots))
     if running is not None:
         job.has_begun = True
+        running.log_offset = int((folder.read(job.root / name / "carried.json") or {}).get("offset", 0))
         job.token = json.loads((job.root / name / "job.json").read_text())["protocol"]["token"]
         await job.log(f"{name}: adopted from an earlier worker\n")
     return running
@@ -120,7 +123,7 @@ async def _fill(job: Job, workspace: Workspace, spec: Mapping[str, Any], files: 
         target = workspace.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         await job.files.fetch(sha256, target)
-    protocol = {"url": await protocol_url(job.settings), "token": job.token}
+    protocol = {"url": await protocol_url(job.settings, wants_socket=job.executor.wants_socket), "token": job.token}
     text = json.dumps({**spec, "protocol": protocol, "out": "out"}, indent=1)
     (workspace.root / "out").mkdir()
     target = workspace.root / "job.json"
@@ -173,7 +176,7 @@ async def _watch_slots(job: Job, running: Running, slot_ended: SlotEnded, ended:
     while True:
         for number in set(range(running.workspace.slots)) - told:
             note = running.workspace.root / "slots" / f"{number}.json"
-            if note.exists() and json.loads(note.read_text())["state"] == "ENDED":
+            if (folder.read(note) or {}).get("state") == "ENDED":
                 told.add(number)
                 verdict = await slot_ended(number)
                 if verdict is not None:
@@ -199,18 +202,19 @@ async def _drain(job: Job, running: Running) -> None:
         if not text:
             return
         await job.log(text)
+        await run_sync(folder.write, running.workspace.root / "carried.json", {"offset": running.log_offset})
 
 
 def manifest(out: Path) -> dict[str, Path]:
     """The files that a stage wrote, by their path in its folder, each checked against the manifest."""
-    listing = out / "manifest.json"
-    if not listing.exists():
+    listing = folder.read(out / "manifest.json")
+    if listing is None:
         raise NotFound("the work ended without a manifest, so its results are not whole")
     found = {}
-    for each in json.loads(listing.read_text())["files"]:
+    for each in listing["files"]:
         path = out / each["path"]
-        if not path.resolve().is_relative_to(out.resolve()) or path.is_symlink():
-            raise NotFound(f"the manifest names {each['path']!r}, which lies elsewhere")
+        if not path.resolve().is_relative_to(out.resolve()) or not folder.is_file(path):
+            raise NotFound(f"the manifest names {each['path']!r}, which is no file of the results")
         with path.open("rb") as stream:
             actual = hashlib.file_digest(stream, "sha256").hexdigest()
         if actual != each["sha256"]:

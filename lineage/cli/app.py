@@ -192,6 +192,7 @@ def show_run(run: RunId, home: Home = None, as_json: AsJson = False) -> None:
     asking.show_run(client_of(home), run, as_json=as_json)
 
 
+@app.command("logs")
 @runs.command("logs")
 def show_log(
     run: RunId,

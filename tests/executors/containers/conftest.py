@@ -1,7 +1,9 @@
 """The Docker daemon and a base image with Python; without them these tests are skipped by name."""
 
 import os
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from executors.base import Prepared
 from executors.containers import images
 from executors.containers.engine import Engine
 from executors.containers.images import inspect
+from executors.docker import DockerExecutor
+from executors.exchange import Bench
 from lineage.artifacts import Artifact, ArtifactKind, digest_of
 from lineage.errors import ExecutionFailed
 from lineage.settings import Settings
@@ -67,3 +71,26 @@ async def tabular(engine: Engine, base_image: str, tmp_path_factory: pytest.Temp
     made = Artifact(kind=ArtifactKind.ENVIRONMENT, name="tabular", digest=digest_of(lock.text), body=body)
     built = await images.build(made, lock.text, settings=settings, log=log, engine=engine)
     return Prepared(python=Path(built.python), image=built.id, artifact=built.artifact, edges=built.edges)
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A folder whose path is short enough for a Unix socket, which everybody may enter."""
+    path = Path(tempfile.mkdtemp(prefix="lineage-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def docker_bench(tmp_path: Path, sockets: Path, tabular: Prepared) -> Iterator[Bench]:
+    """Workspaces with real data, and the other end of the run protocol on a Unix socket."""
+    with Bench(tmp_path, tabular, unix=sockets / "api.sock") as bench:
+        (sockets / "api.sock").chmod(0o666)
+        yield bench
+
+
+@pytest.fixture
+def docker_executor(tmp_path: Path) -> DockerExecutor:
+    """The executor, with a data directory of the test's own."""
+    return DockerExecutor(Settings(home=tmp_path / "home", cancel_grace=0.5))
