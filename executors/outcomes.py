@@ -96,6 +96,8 @@ def _excess(of: str, limits: Mapping[str, Any]) -> str:
         allowed = limits.get("disk_bytes")
         room = f"the {allowed // MEBIBYTE} MiB that it may" if allowed else "any run may"
         return f"it wrote more to disk than {room}; ask for more with resources.diskBytes"
+    if of == "TIMEOUT":
+        return "its trials took longer than each may, again and again"
     return f"it started more than the {limits.get('processes')} processes and threads that it may"
 
 

@@ -62,6 +62,7 @@ class Settings:
     maven_url: str = _setting("", "Maven repository to fetch Neo4j's jars from; by default Maven Central", form=HTTP)
     artifacts: str = _setting("", "Where artifacts are kept, an fsspec address; by default a folder in home")
     executor: str = _setting("process", "Executor of runs that name none")
+    executors: str = _setting("", "Executors that a worker serves, comma separated; by default all that are installed")
     slots: int = _setting(0, "Runs that one worker does side by side; 0 means 2", least=0, most=1000)
     lease_seconds: float = _setting(
         30.0, "Length of a lease; a worker that is silent for so long has lost its run", least=1, most=DAY
@@ -73,13 +74,6 @@ class Settings:
     start_timeout: float = _setting(600.0, "Seconds from lease to the first word of what was started", least=1)
     heartbeat_timeout: float = _setting(120.0, "Seconds of silence of started work after which it is ended", least=1)
     cancel_grace: float = _setting(10.0, "Seconds between asking work to stop and ending it", least=0, most=DAY)
-    executors: str = _setting("", "Executors that a worker serves, comma separated; by default all that are installed")
-    slots: int = _setting(0, "Runs that one worker does side by side; 0 means 2")
-    lease_seconds: float = _setting(30.0, "Length of a lease; a worker that is silent for so long has lost its run")
-    run_timeout: float = _setting(3600.0, "Seconds that a run may take unless it says otherwise")
-    start_timeout: float = _setting(600.0, "Seconds from lease to the first word of what was started")
-    heartbeat_timeout: float = _setting(120.0, "Seconds of silence of started work after which it is ended")
-    cancel_grace: float = _setting(10.0, "Seconds between asking work to stop and ending it")
     allow_pickle: bool = _setting(False, "Whether models may be saved as pickle when their code asks for it")
     index_url: str = _setting(
         "", "Package index for environments; by default that of the installer's own settings", secret=True

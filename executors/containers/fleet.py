@@ -1,6 +1,6 @@
 """The containers of one workspace, asked for and told as one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -58,10 +58,10 @@ class Fleet:
         """The state in a word of each slot that has a container."""
         return {slot: str(each["State"]) for slot, each in (await self._listed()).items()}
 
-    async def send(self, number: int) -> None:
-        """Send a signal to all that run."""
+    async def send(self, number: int, *, slots: Collection[int] | None = None) -> None:
+        """Send a signal to those of *slots* that run, or to all."""
         for slot, state in (await self.states()).items():
-            if state == "running":
+            if state == "running" and (slots is None or slot in slots):
                 with suppress(NotFound, Conflict):  # it has ended meanwhile
                     await self._engine.ask(partial(_kill, name=self.names[slot], number=number))
 

@@ -19,6 +19,7 @@ from executors.containers import launch
 from executors.containers.engine import Engine
 from executors.containers.fleet import Fleet, patient
 from executors.containers.journal import Journal
+from executors.herding.clock import TrialClock, is_under_way
 from executors.inside.verdicts import write_json
 from lineage.errors import ExecutionFailed
 
@@ -40,7 +41,11 @@ class Life:
         self.slot, self.root = slot, workspace.root
         self._is_foreign = bool(workspace.prepared.command)
         self._note = workspace.root / "slots" / f"{slot}.json"
+        self._trial = workspace.root / "notes" / f"{slot}.trial.json"
         self.known: dict[str, Any] = folder.read(self._note) or {}
+        #: How long one trial may take, in seconds.
+        self.trial_seconds: float | None = (folder.read(self.root / "job.json") or {}).get("trial_seconds")
+        self.clock = TrialClock(self._trial, self.trial_seconds)
 
     @property
     def is_over(self) -> bool:
@@ -53,13 +58,13 @@ class Life:
         return int(self.known.get("crashes", 0))
 
     @property
-    def trial(self) -> Any:
-        """The number of the trial that it began last; None before the first."""
-        return (folder.read(self.root / "notes" / f"{self.slot}.trial.json") or {}).get("trial")
+    def has_begun(self) -> bool:
+        """Whether it has begun a trial."""
+        return folder.is_file(self._trial)
 
     def note(self, state: str, **known: Any) -> None:
         """Keep what is known of it, in the workspace as well."""
-        self.known = {"slot": self.slot, "crashes": self.crashes, **known, "state": state}
+        self.known = {"slot": self.slot, "crashes": self.crashes, **known} | {"state": state}
         folder.write(self._note, self.known)
 
     def end(self, state: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -68,7 +73,7 @@ class Life:
         verdict = folder.read(self.root / "notes" / f"{self.slot}.verdict.json")
         if verdict is None and code == UNSEEN:
             code = 128 + signal.SIGKILL
-        if verdict is None and code in NO_COMMAND and self.trial is None:
+        if verdict is None and code in NO_COMMAND and not self.has_begun:
             verdict = {"reason": "ENVIRONMENT", "message": "its interpreter or command cannot be started in the image"}
         if verdict is None and self._is_foreign and code == 0:
             verdict = {"reason": "DONE", "message": None}
@@ -77,21 +82,25 @@ class Life:
             "code": None if number else code,
             "signal": signal.Signals(number).name if number in set(signal.Signals) else None,
             "oom": bool(state and state["OOMKilled"]),
-            "killed_for": "DISK" if (self.root / "disk_full").exists() else None,
+            "killed_for": "DISK" if (self.root / "disk_full").exists() else self.known.get("killed_for"),
             "verdict": verdict,
         }
 
     def blame(self, end: Mapping[str, Any]) -> None:
         """Leave word for the next process which trial ended the last one; one ended from outside gets a second try."""
-        trial, retried = self.trial, list(self.known.get("retried") or ())
-        from_outside = end["signal"] in ("SIGKILL", "SIGTERM") and not end["oom"]
+        trial = (folder.read(self._trial) or {}).get("trial") if is_under_way(self._trial) else None
+        retried = list(self.known.get("retried") or ())
+        from_outside = end["signal"] in ("SIGKILL", "SIGTERM") and not end["oom"] and not end["killed_for"]
         if trial is None or (from_outside and trial not in retried):
             self.known["retried"] = [*retried, trial]
             return
         how = end["signal"] or f"exit code {end['code']}"
         message = f"the process ended by {how} in the midst of the trial{': out of memory' * end['oom']}"
+        if end["killed_for"] == "TIMEOUT":
+            message = f"it took longer than the {self.trial_seconds} s that one trial may take, and was ended"
         path = self.root / "notes" / f"{self.slot}.crash.json"
-        write_json(path, {"trial": trial, "message": message})
+        reason = end["killed_for"] or ("OOM" if end["oom"] else "ERROR")
+        write_json(path, {"trial": trial, "reason": reason, "message": message})
         if os.getuid() == 0:
             os.chown(path, *launch.user(), follow_symlinks=False)
 
@@ -139,6 +148,7 @@ class Watch:
                 await self._fleet.start_created(life.slot)
             elif state in {"running", "paused", "restarting"}:
                 await self._journal.look(life.slot)
+                await self._watch_trial(life)
             else:
                 await self._ended(life)
         await self._watch_clock()
@@ -156,7 +166,7 @@ class Watch:
                 await self._fleet.start(life.slot)  # it was to be started anew, by one that died before it could
                 return
             end = await run_sync(life.end, state)
-            crashes = life.crashes + (end["verdict"] is None)
+            crashes = life.crashes + (end["verdict"] is None and end["killed_for"] != "TIMEOUT")  # a trial each
             if state is not None and end["verdict"] is None and self._may_restart(life, crashes):
                 await self._restart(life, end, crashes, finished_at=state["FinishedAt"])
                 return
@@ -167,14 +177,21 @@ class Watch:
         is_ending = any(self._has(each) for each in ("stop", "timed_out", "disk_full"))
         if not self._is_tuning or is_ending:
             return False
-        return crashes <= (RESTARTS if life.trial is not None else EARLY_RESTARTS)
+        return crashes <= (RESTARTS if life.has_begun else EARLY_RESTARTS)
 
     async def _restart(self, life: Life, end: Mapping[str, Any], crashes: int, *, finished_at: str) -> None:
         life.blame(end)
         (self._root / "notes" / f"{life.slot}.verdict.json").unlink(missing_ok=True)
-        known = {"finished_at": finished_at, "retried": life.known.get("retried")}
+        known = {"finished_at": finished_at, "retried": life.known.get("retried"), "killed_for": None}
         life.note("CRASHED", **{**end, **known, "crashes": crashes})
+        life.clock.restart()
         await self._fleet.start(life.slot)
+
+    async def _watch_trial(self, life: Life) -> None:
+        """End a slot whose trial takes too long; it is started anew, and the others go on."""
+        if life.known.get("killed_for") is None and await run_sync(life.clock.is_over, time.monotonic()):
+            life.note("RUNNING", **{**life.known, "killed_for": "TIMEOUT"})
+            await self._fleet.send(signal.SIGKILL, slots=[life.slot])
 
     async def _watch_clock(self) -> None:
         """End by asking, and later by force, what takes longer than it may."""

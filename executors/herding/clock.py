@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from executors import folder
 
 
 class TrialClock:
@@ -36,8 +37,5 @@ class TrialClock:
 
 def is_under_way(note: Path) -> bool:
     """Whether the slot was in the midst of a trial when it wrote *note* last, and not waiting for the API."""
-    try:
-        found = json.loads(note.read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and "trial" in found and not found.get("is_paused")
+    found = folder.read(note)
+    return found is not None and "trial" in found and not found.get("is_paused")

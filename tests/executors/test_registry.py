@@ -21,7 +21,7 @@ def test_unknown(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         registry.load("proces", Settings(home=tmp_path))
 
-    assert ["process"] == caught.value.nearest
+    assert "process" == caught.value.nearest[0]
 
 
 @pytest.mark.parametrize(
