@@ -22,6 +22,7 @@ from lineage.artifacts import ArtifactKind
 from lineage.client import Client, Run
 
 TRIALS = 12
+PACKAGES = ["scikit-learn", "pandas", "pyarrow", "skops"]
 
 
 @dataclass
@@ -78,13 +79,14 @@ class World:
 
 
 @contextmanager
-def running(path: Path, code: str) -> Iterator[World]:
-    """Everything running below *path*, with a small training set; *code* is that of models."""
+def running(path: Path, code: str, **settings: str) -> Iterator[World]:
+    """Everything running below *path* with *settings*, and a small training set; *code* is that of models."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LINEAGE_")}
     environ = {**kept, "LINEAGE_HOME": str(path / "home"), "LINEAGE_PORT": str(port), "LINEAGE_LEASE_SECONDS": "4"}
+    environ |= {f"LINEAGE_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "lineage.cli", "up", "--json"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -108,8 +110,7 @@ def a_world(client: Client, path: Path, source: str, pids: dict[str, int]) -> Wo
     members = client.define_feature_set("cells", features, label)
     rule = {"by": "HASH", "validate": 0.2, "test": 0.2, "seed": 1}
     made = client.wait(client.create_training_set("cells", members, rule))
-    packages = ["scikit-learn", "pandas", "pyarrow", "skops"]
-    environment = client.wait(client.register_environment("cells", packages))
+    environment = client.wait(client.register_environment("cells", PACKAGES))
     space = client.define_search_space("cells", {"C": {"type": "float", "low": 0.001, "high": 10, "log": True}})
     code = path / "code.py"
     code.write_text(source)

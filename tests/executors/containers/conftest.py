@@ -1,10 +1,10 @@
 """The Docker daemon and a base image with Python; without them these tests are skipped by name."""
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from executors.exchange import Bench
 from lineage.artifacts import Artifact, ArtifactKind, digest_of
 from lineage.errors import ExecutionFailed
 from lineage.settings import Settings
+from tests.e2e.worlds import PACKAGES
 
 BASE = os.environ.get("LINEAGE_TEST_BASE_IMAGE") or "python:3.11-slim"
 
@@ -62,13 +63,14 @@ async def base_image(engine: Engine) -> str:
 
 @pytest.fixture(scope="session")
 async def tabular(engine: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """An image with pandas, pyarrow, scikit-learn and skops in the versions of the tests' own environment."""
+    """The image that all tests share, those of whole systems too: the environment is the same, so is its digest."""
     settings = Settings(home=tmp_path_factory.mktemp("images"), base_image=base_image)
-    packages = [f"{name}=={version(name)}" for name in ("pandas", "pyarrow", "scikit-learn", "skops", "numpy")]
     log = Said()
-    lock = await environments.resolve(packages, version="3.11", settings=settings, log=log)
-    body = {"version": lock.version, "platform": lock.platform, "packages": packages}
-    made = Artifact(kind=ArtifactKind.ENVIRONMENT, name="tabular", digest=digest_of(lock.text), body=body)
+    lock = await environments.resolve(PACKAGES, version="3.11", settings=settings, log=log)
+    sha256 = hashlib.sha256(lock.text.encode()).hexdigest()
+    identity = {"language": "python", "version": lock.version, "platform": lock.platform, "lock": sha256}
+    body = {**identity, "packages": sorted(PACKAGES)}
+    made = Artifact(kind=ArtifactKind.ENVIRONMENT, name="tabular", digest=digest_of(identity), body=body)
     built = await images.build(made, lock.text, settings=settings, log=log, engine=engine)
     return Prepared(python=Path(built.python), image=built.id, artifact=built.artifact, edges=built.edges)
 
