@@ -38,6 +38,8 @@ class DockerExecutor:
 
     async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Prepared:
         """Build the image unless it is there; see `Executor.prepare`."""
+        if environment.body.get("language", "python") != "python":
+            return await self._foreign(environment)
         built = await images.build(environment, lock, settings=self._settings, log=log, engine=self._engine)
         return Prepared(python=Path(built.python), image=built.id, artifact=built.artifact, edges=built.edges)
 
@@ -117,6 +119,17 @@ class DockerExecutor:
         for id, each in labels.items():
             if int(each[launch.LABEL_ATTEMPT]) < present.get(each[launch.LABEL_RUN], 0):
                 await fleet.remove(self._engine, id)
+
+    async def _foreign(self, environment: Artifact) -> Prepared:
+        """An environment of another language: an image that is there, and a command that speaks the run protocol."""
+        image, command = environment.body.get("base_image"), tuple(environment.body.get("command") or ())
+        if not image or not command:
+            message = f"an environment for {environment.body.get('language')} needs a base_image and a command"
+            raise ExecutionFailed(message, reason="ENVIRONMENT")
+        found = await images.inspect(self._engine, str(image))
+        if found is None:
+            raise ExecutionFailed(f"there is no image {image} on the daemon: pull it first", reason="ENVIRONMENT")
+        return Prepared(python=Path(command[0]), image=str(found["Id"]), command=command)
 
     async def _home(self) -> str:
         return await run_sync(launch.home_id, self._settings.home)

@@ -97,12 +97,15 @@ class Bench:
 
     def __init__(self, root: Path, prepared: Prepared, *, unix: Path | None = None) -> None:
         self.root, self.prepared = root, prepared
+        root.mkdir(parents=True, exist_ok=True)
         self.exchange = Exchange()
         self._count = 0
         handler = _handler(self.exchange)
         address: Any = str(unix) if unix else ("127.0.0.1", 0)
         self._server = (_UnixServer if unix else ThreadingHTTPServer)(address, handler)
         self._server.daemon_threads = True
+        if unix:
+            unix.chmod(0o666)  # work in a container has another user
         self.url = f"unix:{unix}" if unix else f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 

@@ -72,6 +72,11 @@ class Engine:
             self._client = None
 
 
+def leave(stream: Any) -> None:
+    """Leave a stream of the SDK before its end; its own `close` leaves the socket to the garbage collector."""
+    stream._response.close()
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Turn what the SDK raises into our errors."""

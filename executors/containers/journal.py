@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from executors import folder
-from executors.containers.engine import Engine
+from executors.containers.engine import Engine, leave
 from executors.herding.log import Source
 from lineage.errors import Conflict, NotFound
 
@@ -130,7 +130,7 @@ class Journal:
                     source.write(LEFT_OUT)
                 source.write(text)
                 if enough():
-                    stream.close()
+                    leave(stream)
                     return
 
         try:

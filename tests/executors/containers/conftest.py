@@ -88,7 +88,6 @@ def sockets() -> Iterator[Path]:
 def docker_bench(tmp_path: Path, sockets: Path, tabular: Prepared) -> Iterator[Bench]:
     """Workspaces with real data, and the other end of the run protocol on a Unix socket."""
     with Bench(tmp_path, tabular, unix=sockets / "api.sock") as bench:
-        (sockets / "api.sock").chmod(0o666)
         yield bench
 
 
