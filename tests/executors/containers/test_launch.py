@@ -1,6 +1,7 @@
 """What a container is made of, as far as it can be said without one."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from lineage.errors import ExecutionFailed
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     """Workspaces whose environment is made up."""
-    return Bench(tmp_path, Prepared(python=Path("/opt/environment/bin/python"), image="sha256:0"))
+    with Bench(tmp_path, Prepared(python=Path("/opt/environment/bin/python"), image="sha256:0")) as bench:
+        yield bench
 
 
 def a_workspace(bench: Bench, limits: Limits | None = None, *, network: bool = False) -> Workspace:
