@@ -6,6 +6,7 @@ start the same work; what must outlive the worker stands in the workspace, out o
 
 import signal
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from executors.base import Attempts, Log, Prepared, Running, Workspace
 from executors.containers import fleet, images, launch
 from executors.containers.engine import Engine
 from executors.containers.fleet import Fleet
-from executors.containers.watch import Watch
+from executors.containers.watch import AWAY_SECONDS, Watch
 from lineage.artifacts import Artifact
 from lineage.errors import Conflict, ExecutionFailed, NotFound
 from lineage.runs import Outcome
@@ -70,6 +71,7 @@ class DockerExecutor:
                 (root / "abandoned").touch()
                 return None
             if not (root / "exit.json").exists():  # whoever started it may have died in the midst of that
+                await fleet.patient(self._engine, AWAY_SECONDS)
                 await Fleet(self._engine, workspace).bring_up(await self._home())
         return Running(workspace=workspace)
 
@@ -83,7 +85,8 @@ class DockerExecutor:
                 folder.write(root / "exit.json", watch.end())
             else:
                 await anyio.sleep(POLL_SECONDS)
-        await Fleet(self._engine, workspace).remove()
+        with suppress(ExecutionFailed):  # how it ended is known; `tidy` comes back for what is left
+            await Fleet(self._engine, workspace).remove()
         return outcomes.judge(
             end,
             is_tuning=(folder.read(root / "job.json") or {}).get("mode") == "tune",

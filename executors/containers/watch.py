@@ -62,7 +62,7 @@ class Life:
         """Whether it has begun a trial."""
         return folder.is_file(self._trial)
 
-    def note(self, state: str, **known: Any) -> None:
+    def note(self, state: str, /, **known: Any) -> None:
         """Keep what is known of it, in the workspace as well."""
         self.known = {"slot": self.slot, "crashes": self.crashes, **known} | {"state": state}
         folder.write(self._note, self.known)

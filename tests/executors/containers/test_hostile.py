@@ -189,3 +189,25 @@ async def test_ended_from_outside(
     await run_sync(container.kill if verb == "kill" else partial(container.remove, force=True))
 
     assert S.LOST == (await docker_executor.wait(running)).state
+
+
+async def test_a_trial_that_hangs(docker_executor: DockerExecutor, docker_bench: Bench) -> None:
+    """A trial that takes too long has failed for it, even when it ignores signals; its slot goes on."""
+    code = """
+import signal, time
+from sklearn.dummy import DummyClassifier
+
+def build(params):
+    if params["hang"]:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
+    return DummyClassifier()
+"""
+    workspace = docker_bench.tune(code, [{"hang": 0}, {"hang": 1}, {"hang": 0}], trial_seconds=3)
+
+    outcome = await docker_executor.wait(await docker_executor.start(workspace))
+
+    assert S.SUCCEEDED == outcome.state, outcome
+    told = docker_bench.exchange.told
+    assert ["COMPLETE", "FAIL", "COMPLETE"] == [told[number]["state"] for number in range(3)]
+    assert ("TIMEOUT", True) == (told[1]["reason"], "longer than the 3 s" in told[1]["error"])
