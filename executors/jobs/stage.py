@@ -31,7 +31,8 @@ SlotEnded = Callable[[int], Awaitable[Outcome | None]]
 async def prepared(job: Job, environment: Artifact) -> Prepared:
     """An environment that can be run in, built if nobody has built it for this digest yet, and noted with the run."""
     await job.advance(state=RunState.BUILDING, phase="environment", message=f"environment {environment.name}")
-    lock = (await job.files.read(environment.body["lock"])).decode()
+    locked = environment.body.get("lock")  # none where an image is all that an environment is
+    lock = (await job.files.read(locked)).decode() if locked else ""
     found = await job.executor.prepare(environment, lock, log=job.log)
     if found.artifact is not None:
         await job.house(found.artifact, found.edges)
