@@ -11,17 +11,20 @@ from api.audits import Audit
 from api.context import Info
 from api.deployments import DeploymentQuery
 from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
+from api.paths import Path, Paths
+from api.questions import StopInput, WalkFilter, Within, check_starts, instant
 from api.runs import Run
 from api.sdl import input_type, object_type
-from api.walks import Path, Walk, walked
+from api.walks import Walk, walked
 from lineage import artifacts as domain
 from lineage import provenance
 from lineage import runs as domain_runs
-from lineage.artifacts import ArtifactKind
+from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.runs import RunKind, RunState
 from lineage.store import artifacts as stored
 from lineage.store import runs as stored_runs
-from lineage.store.walks import MOST_PATHS, Direction
+from lineage.store.paths import MOST_PATHS
+from lineage.store.questions import Direction
 
 WALK_PAGE, PATHS = 100, 10
 Kinds = list[ArtifactKind] | None
@@ -119,9 +122,21 @@ class Query(DeploymentQuery):
         retracted: bool = False,
         first: int = WALK_PAGE,
         after: str | None = None,
+        types: list[EdgeType] | None = None,
+        stop: StopInput | None = None,
+        filter: WalkFilter | None = None,
     ) -> Walk:
         """Everything that depends on these artifacts, the nearest first, as the graph was at an instant."""
-        return await walked(info, Direction.DOWN, of, kinds, max_depth, as_of, retracted, first, after)
+        within = Within(
+            kinds=kinds,
+            max_depth=max_depth,
+            as_of=as_of,
+            retracted=retracted,
+            types=types,
+            stop=stop,
+            filter=filter,
+        )
+        return await walked(info, Direction.DOWN, of, within, first, after)
 
     @strawberry.field
     async def provenance(
@@ -134,9 +149,21 @@ class Query(DeploymentQuery):
         retracted: bool = False,
         first: int = WALK_PAGE,
         after: str | None = None,
+        types: list[EdgeType] | None = None,
+        stop: StopInput | None = None,
+        filter: WalkFilter | None = None,
     ) -> Walk:
         """Everything that these artifacts depend on, the nearest first, as the graph was at an instant."""
-        return await walked(info, Direction.UP, of, kinds, max_depth, as_of, retracted, first, after)
+        within = Within(
+            kinds=kinds,
+            max_depth=max_depth,
+            as_of=as_of,
+            retracted=retracted,
+            types=types,
+            stop=stop,
+            filter=filter,
+        )
+        return await walked(info, Direction.UP, of, within, first, after)
 
     @strawberry.field
     async def paths(
@@ -149,6 +176,20 @@ class Query(DeploymentQuery):
         """The shortest ways between two artifacts, whichever depends on the other."""
         found, _ = await info.context.store.walks.paths(from_, to, first=check_first(first, MOST_PATHS))
         return [Path.of(path) for path in found]
+
+    @strawberry.field
+    async def why(
+        self,
+        info: Info,
+        of: list[strawberry.ID],
+        node: strawberry.ID,
+        as_of: datetime | None = None,
+        first: int = PATHS,
+    ) -> Paths:
+        """Why an artifact is in the answer about others: the shortest ways between them, and whether there are more."""
+        check_starts(of)
+        check_first(first, MOST_PATHS)
+        return Paths.of(await info.context.store.walks.why(of, node, first=first, as_of=instant(as_of)))
 
     @strawberry.field
     async def audit(self, info: Info, model: strawberry.ID, verify: bool = True) -> Audit:

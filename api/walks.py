@@ -1,21 +1,29 @@
-"""Answers about lineage: what is affected, what it comes from, by which ways."""
+"""Answers about lineage: what is affected, what it comes from, how it divides."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 import strawberry
+from strawberry.scalars import JSON
+from strawberry.types.nodes import SelectedField, Selection
 
 from api.artifacts import Artifact, shown
 from api.context import Info
 from api.pages import LARGEST_WALK_PAGE, PageInfo, check_first, decode, encode
+from api.paths import PathLink
+from api.questions import Within, question_of
 from api.sdl import object_type
-from lineage.artifacts import ArtifactKind, EdgeType
-from lineage.errors import InvalidInput, LimitExceeded
-from lineage.store import walks as domain
-from lineage.store.walks import Direction, Limit
+from lineage.artifacts import ArtifactKind
+from lineage.errors import InvalidInput
+from lineage.store.questions import Direction, Question
+from lineage.store.walks import Limit
 
 strawberry.enum(Limit, description="What cut an answer short.")
-MOST_STARTS = 1_000
+#: The most rows of a table, nodes of a subgraph and links of one.
+ROWS, NODES, LINKS = 10_000, 2_000, 20_000
+#: What of an answer needs artifacts to be fetched.
+FETCHED = {"edges", "pageInfo"}
 
 
 @object_type
@@ -24,6 +32,31 @@ class KindCount:
 
     kind: ArtifactKind
     count: int
+
+
+@object_type
+class OwnerCount:
+    """How many artifacts of the whole answer somebody has recorded."""
+
+    owner: str
+    count: int
+
+
+@object_type
+class DeploymentCount:
+    """How many artifacts of the whole answer a deployment that serves depends on, itself included."""
+
+    deployment: Artifact
+    count: int
+
+
+@object_type
+class Facets:
+    """How the whole answer divides."""
+
+    kinds: list[KindCount]
+    owners: list[OwnerCount]
+    deployments: list[DeploymentCount]
 
 
 @object_type
@@ -36,87 +69,142 @@ class WalkEdge:
 
 
 @object_type
+class WalkNode:
+    """An artifact of a drawing, and the fewest edges that lead to it; 0 for a start."""
+
+    node: Artifact
+    distance: int
+
+
+@object_type
+class Subgraph:
+    """The starts, the nearest artifacts of the answer, and the edges among them, for drawing."""
+
+    nodes: list[WalkNode]
+    links: list[PathLink]
+    """The edges that have both their ends among the nodes."""
+    complete: bool
+    """Whether the whole answer and every edge within it are here."""
+
+
+@object_type
+class Table:
+    """A page of an answer as columns: a list for each field, all of one length."""
+
+    columns: JSON
+    """Lists under distance, id, kind, namespace, name, version, digest, createdAt, createdBy, description, tags,
+    retractedAt, retractedReason, isPlaceholder."""
+    page_info: PageInfo
+
+
+@object_type
 class Walk:
     """A page of an answer, the nearest first, and the truth about the whole: how many, and what was cut."""
 
+    question: strawberry.Private[Question]
+    after: strawberry.Private[tuple[int, str] | None]
+    at: strawberry.Private[str]
     total_count: int
     counts: list[KindCount]
     complete: bool
     truncated_by: list[Limit]
+    whole_to: int | None
+    """The distance up to which a cut answer is whole; there is nothing beyond it in the answer."""
     edges: list[WalkEdge]
     page_info: PageInfo
 
-    @classmethod
-    def of(cls, walk: domain.Walk) -> "Walk":
-        """*walk* as a type of the schema."""
-        edges = [
-            WalkEdge(node=shown(step.artifact), distance=step.distance, cursor=encode(*step.cursor))
-            for step in walk.steps
-        ]
-        return cls(
-            total_count=walk.total,
-            counts=[KindCount(kind=kind, count=walk.counts[kind]) for kind in ArtifactKind if walk.counts.get(kind)],
-            complete=walk.complete,
-            truncated_by=list(walk.truncated_by),
-            edges=edges,
-            page_info=PageInfo(has_next_page=walk.has_next, end_cursor=edges[-1].cursor if edges else None),
+    @strawberry.field
+    async def facets(self, info: Info) -> Facets:
+        """How the whole answer divides: by kind, by who recorded it, by the deployment that serves."""
+        found = await info.context.store.walks.facets(self.question)
+        serving = await info.context.loaders.present(found.deployments)
+        return Facets(
+            kinds=_kinds(found.kinds),
+            owners=[OwnerCount(owner=name, count=n) for name, n in sorted(found.owners.items())],
+            deployments=[DeploymentCount(deployment=shown(each), count=found.deployments[each.id]) for each in serving],
+        )
+
+    @strawberry.field
+    async def table(self, info: Info, first: int = 1_000) -> Table:
+        """A page as columns, at most 10,000 rows: many times faster than edges."""
+        found = await info.context.store.walks.table(self.question, first=check_first(first, ROWS), after=self.after)
+        columns = {_CAMEL.get(name, name): found.columns[name] for name in found.columns if name != "body"}
+        cursor = encode(*found.cursor, self.at) if found.cursor else None
+        return Table(columns=JSON(columns), page_info=PageInfo(has_next_page=found.has_next, end_cursor=cursor))
+
+    @strawberry.field
+    async def subgraph(self, info: Info, first: int = 200) -> Subgraph:
+        """The starts with the nearest artifacts, at most 2,000, and the edges among them, at most 20,000."""
+        found = await info.context.store.walks.subgraph(self.question, first=check_first(first, NODES), links=LINKS)
+        return Subgraph(
+            nodes=[WalkNode(node=shown(step.artifact), distance=step.distance) for step in found.nodes],
+            links=[PathLink.of(link) for link in found.links],
+            complete=not self.truncated_by and found.has_all_nodes and found.has_all_links,
         )
 
 
-@object_type
-class PathLink:
-    """An edge of a path, from the dependent to what it depends on."""
+_CAMEL = {
+    "created_at": "createdAt",
+    "created_by": "createdBy",
+    "retracted_at": "retractedAt",
+    "retracted_reason": "retractedReason",
+    "is_placeholder": "isPlaceholder",
+}
 
-    type: EdgeType
-    source: strawberry.ID
-    target: strawberry.ID
 
-
-@object_type
-class Path:
-    """One way from an artifact to one that it depends on."""
-
-    nodes: list[Artifact]
-    links: list[PathLink]
-
-    @classmethod
-    def of(cls, path: domain.Path) -> "Path":
-        """*path* as a type of the schema."""
-        ids = [strawberry.ID(node.id) for node in path.nodes]
-        ends = zip(path.types, ids, ids[1:], strict=False)
-        links = [PathLink(type=EdgeType(type_), source=source, target=target) for type_, source, target in ends]
-        return cls(nodes=[shown(node) for node in path.nodes], links=links)
+def _kinds(counts: Mapping[ArtifactKind, int]) -> list[KindCount]:
+    return [KindCount(kind=kind, count=counts[kind]) for kind in ArtifactKind if counts.get(kind)]
 
 
 async def walked(
-    info: Info,
-    direction: Direction,
-    of: Sequence[str],
-    kinds: Sequence[ArtifactKind] | None,
-    max_depth: int | None,
-    as_of: datetime | None,
-    retracted: bool,
-    first: int,
-    after: str | None,
+    info: Info, direction: Direction, of: Sequence[str], within: Within, first: int, after: str | None
 ) -> Walk:
     """The answer to a walk; raise InvalidInput or LimitExceeded when it cannot be taken."""
     check_first(first, LARGEST_WALK_PAGE)
-    if max_depth is not None and max_depth < 1:
-        raise InvalidInput(f"maxDepth must be at least 1, not {max_depth}", field="maxDepth")
-    if not of:
-        raise InvalidInput("name at least one artifact to start from", field="of")
-    if len(of) > MOST_STARTS:
-        raise LimitExceeded(f"a walk starts from at most {MOST_STARTS} artifacts, not {len(of)}")
-    position = decode(after, int, str) if after else None
-    walk = await info.context.store.walks.walk(
-        of,
-        direction,
-        kinds=kinds,
-        max_depth=max_depth,
-        # A time without a zone is taken as UTC.
-        as_of=as_of.replace(tzinfo=UTC) if as_of and as_of.tzinfo is None else as_of,
-        retracted=retracted,
-        first=first,
-        after=(int(position[0]), str(position[1])) if position else None,
+    question = question_of(direction, of, within)
+    names = _names(each for field in info.selected_fields for each in field.selections)
+    position: tuple[int, str] | None = None
+    at = (question.as_of or info.context.now()).isoformat()
+    if after is not None:
+        distance, id, at = (decoded := decode(after, int, str, str))[0], decoded[1], str(decoded[2])
+        position = int(distance), str(id)
+        _check_same(question, at)
+    if names & {*FETCHED, "table"}:  # all pages are of the graph as it was at the first
+        question = replace(question, as_of=datetime.fromisoformat(at))
+    found = await info.context.store.walks.answer(question, first=first if names & FETCHED else 0, after=position)
+    # A cut answer is asked about further as what it is: the answer as far as it is whole.
+    kept = question if found.whole_to is None else replace(question, max_depth=found.whole_to)
+    edges = [
+        WalkEdge(node=shown(step.artifact), distance=step.distance, cursor=encode(*step.cursor, at))
+        for step in found.steps
+    ]
+    return Walk(
+        question=kept,
+        after=position,
+        at=at,
+        total_count=found.total,
+        counts=_kinds(found.counts),
+        complete=found.complete,
+        truncated_by=list(found.truncated_by),
+        whole_to=found.whole_to,
+        edges=edges,
+        page_info=PageInfo(has_next_page=found.has_next, end_cursor=edges[-1].cursor if edges else None),
     )
-    return Walk.of(walk)
+
+
+def _check_same(question: Question, at: str) -> None:
+    try:
+        pinned = datetime.fromisoformat(at)
+    except ValueError as error:
+        raise InvalidInput("the cursor is not one that this list gave", field="after") from error
+    if question.as_of is not None and question.as_of != pinned:
+        raise InvalidInput(
+            "the cursor is of the graph at another instant than asOf; leave asOf as it was", field="asOf"
+        )
+
+
+def _names(selections: Iterable[Selection]) -> set[str]:
+    found: set[str] = set()
+    for each in selections:
+        found |= {each.name} if isinstance(each, SelectedField) else _names(each.selections)
+    return found

@@ -85,6 +85,10 @@ class LimitExceeded(LineageError):
     code = "LIMIT_EXCEEDED"
 
 
+class TookTooLong(LimitExceeded):
+    """A query to the graph was stopped at the end of its time; nothing is known of its answer."""
+
+
 class Unavailable(LineageError):
     """Something that we need does not answer; trying again later may help."""
 

@@ -22,11 +22,19 @@ MERGE (source)-[r:$(edge.type)]->(target)
 ON CREATE SET r.recorded_at = $now, r.run_id = $run_id
 RETURN edge.source AS source, edge.target AS target, edge.type AS type
 
-// name: artifacts_by_id(ids) many read
-// The artifacts of these ids, in no order.
+// name: artifacts_by_id(ids) one read
+// The artifacts of these ids, in no order, as columns: one record travels many times faster than a record each.
 UNWIND $ids AS id
 MATCH (a:Artifact {id: id})
-RETURN a {.*, search_text: null} AS artifact
+WITH collect(a) AS nodes
+RETURN {
+  id: [n IN nodes | n.id], kind: [n IN nodes | n.kind], namespace: [n IN nodes | n.namespace],
+  name: [n IN nodes | n.name], version: [n IN nodes | n.version], digest: [n IN nodes | n.digest],
+  created_at: [n IN nodes | toString(n.created_at)], created_by: [n IN nodes | n.created_by],
+  description: [n IN nodes | n.description], tags: [n IN nodes | n.tags],
+  retracted_at: [n IN nodes | toString(n.retracted_at)], retracted_reason: [n IN nodes | n.retracted_reason],
+  is_placeholder: [n IN nodes | n.is_placeholder], body: [n IN nodes | n.body]
+} AS columns
 
 // name: artifact_version(kind, namespace, name, version) one read
 // One version of a name.
@@ -70,20 +78,26 @@ WHERE ($kinds IS NULL OR a.kind IN $kinds)
   AND ($alias IS NULL OR EXISTS { (a)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.until IS NULL })
 RETURN count(a) AS total
 
-// name: edges_from(ids) many read
-// What these artifacts depend on directly.
+// name: edges_from(ids) one read
+// What these artifacts depend on directly, as columns.
 UNWIND $ids AS id
 MATCH (source:Artifact {id: id})-[r]->(target:Artifact)
 WHERE NOT type(r) = 'ALIAS'
-RETURN source.id AS source, target.id AS target, type(r) AS type, r.recorded_at AS recorded_at, r.run_id AS run_id
-ORDER BY source, type, target
+WITH source.id AS source, target.id AS target, type(r) AS type, r ORDER BY source, type, target
+RETURN {
+  source: collect(source), target: collect(target), type: collect(type),
+  recorded_at: collect(toString(r.recorded_at)), run_id: collect(coalesce(r.run_id, ''))
+} AS columns
 
-// name: edges_to(ids) many read
-// What depends on these artifacts directly.
+// name: edges_to(ids) one read
+// What depends on these artifacts directly, as columns.
 UNWIND $ids AS id
 MATCH (source:Artifact)-[r]->(target:Artifact {id: id})
-RETURN source.id AS source, target.id AS target, type(r) AS type, r.recorded_at AS recorded_at, r.run_id AS run_id
-ORDER BY target, type, source
+WITH source.id AS source, target.id AS target, type(r) AS type, r ORDER BY target, type, source
+RETURN {
+  source: collect(source), target: collect(target), type: collect(type),
+  recorded_at: collect(toString(r.recorded_at)), run_id: collect(coalesce(r.run_id, ''))
+} AS columns
 
 // name: retract_artifact(id, reason, now) one write
 // Leave a tombstone; the first one stands.

@@ -1,74 +1,218 @@
-// name: walk_down(of, as_of, most) one read
-// All that depends on these artifacts, by the fewest steps to it; evaluations hang on as leaves.
+// name: tally_down(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, by_owner) one read
+// How many artifacts depend on these, by distance and kind; no kind stands for starts and what is not shown.
+// bounds: 2 3 4 6 8 12 24
 MATCH (a:Artifact) WHERE a.id IN $of
 WITH collect(a) AS starts
-CALL (starts) {
-  UNWIND starts AS a
-  WITH a
-  MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*1..]-(x:Artifact)
-  WHERE all(e IN r WHERE e.recorded_at <= $as_of)
-  RETURN x, min(length(p)) AS distance
-}
-WITH starts, collect({node: x, distance: distance}) AS reached
-WITH starts, [s IN starts | {node: s, distance: 0}] + reached AS found
-CALL (found) {
-  UNWIND found AS each
-  RETURN each.node AS x, each.distance AS distance
-  UNION ALL
-  UNWIND found AS each
-  WITH each.node AS n, each.distance AS d
-  MATCH (n)-[e:EVALUATED_BY]->(v:Evaluation) WHERE e.recorded_at <= $as_of
-  RETURN v AS x, d + 1 AS distance
-  UNION ALL
-  UNWIND found AS each
-  WITH each.node AS n, each.distance AS d
-  MATCH (n)<-[e:MEASURES]-(v:Evaluation) WHERE e.recorded_at <= $as_of
-  RETURN v AS x, d + 1 AS distance
-}
-WITH starts, x, min(distance) AS distance
-WHERE NOT x IN starts
-WITH x, distance ORDER BY distance, x.id LIMIT $most
-RETURN collect(x.id) AS ids, collect(x.kind) AS kinds, collect(distance) AS distances,
-       collect(coalesce(x.retracted_at <= $as_of, false)) AS retracted
+UNWIND starts AS a
+WITH a
+MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
+WHERE all(e IN r WHERE ($is_now OR e.recorded_at <= $as_of) AND ($is_plain OR (
+  type(e) IN $types AND NOT startNode(e).kind IN $stop_kinds AND NOT startNode(e).id IN $stop_ids)))
+WITH x, min(length(p)) AS distance
+UNWIND [[x, distance]] + CASE
+  WHEN x:Model THEN [(x)-[e:EVALUATED_BY]->(v:Evaluation)
+      WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of)
+      AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
+  WHEN x:TrainingSet OR x:MetricDefinition THEN [(x)<-[e:MEASURES]-(v:Evaluation)
+      WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of)
+      AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
+  ELSE []
+END + CASE
+  WHEN $is_plain OR NOT $show_stops OR (distance > 0 AND (x.kind IN $stop_kinds OR x.id IN $stop_ids)) THEN []
+  ELSE [(x)<-[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES]-(v:Artifact)
+    WHERE type(e) IN $types AND ($is_now OR e.recorded_at <= $as_of)
+    AND (v.kind IN $stop_kinds OR v.id IN $stop_ids) | [v, distance + 1]]
+END AS step
+WITH step[0] AS x, min(step[1]) AS distance
+WITH x, distance, CASE WHEN distance > 0
+  AND distance <= $depth AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  AND ($is_all OR (
+    x.kind IN $kinds
+    AND ($namespace = '' OR x.namespace = $namespace)
+    AND ($name = '' OR x.name = $name)
+    AND ($owner = '' OR x.created_by = $owner)
+    AND all(tag IN $tags WHERE tag IN coalesce(x.tags, []))
+    AND (size($property) = 0 OR any(text IN $property WHERE x.body CONTAINS text))
+    AND (size($live) = 0 OR (x.id IN $live_ids) IN $live)
+    AND ($alias = '' OR EXISTS {
+      (x)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.since <= $as_of AND (r.until IS NULL OR r.until > $as_of) })))
+  THEN x.kind END AS kind
+WITH distance, kind, CASE WHEN $by_owner AND kind IS NOT NULL THEN x.created_by END AS owner, count(*) AS many
+RETURN collect([distance, kind, owner, many]) AS levels
 
-// name: walk_up(of, as_of, most) one read
-// All that these artifacts depend on, by the fewest steps to it; an evaluation depends on its model and its bars.
+// name: page_down(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, after_distance, after_id, first, detail) one read
+// A page of what depends on these artifacts, by distance, then id, as columns.
+// bounds: 2 3 4 6 8 12 24
 MATCH (a:Artifact) WHERE a.id IN $of
 WITH collect(a) AS starts
-CALL (starts) {
-  UNWIND starts AS s
-  RETURN s AS root, 0 AS offset
-  UNION
-  UNWIND starts AS s
-  WITH s
-  MATCH (s)<-[e:EVALUATED_BY]-(m:Artifact) WHERE e.recorded_at <= $as_of
-  RETURN m AS root, 1 AS offset
-  UNION
-  UNWIND starts AS s
-  WITH s
-  MATCH (s)-[e:MEASURES]->(m:Artifact) WHERE e.recorded_at <= $as_of
-  RETURN m AS root, 1 AS offset
-}
-WITH starts, collect({node: root, distance: offset}) AS roots
-CALL (roots) {
-  UNWIND roots AS root
-  WITH root.node AS a, root.distance AS offset
-  MATCH p = (a)-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*1..]->(x:Artifact)
-  WHERE all(e IN r WHERE e.recorded_at <= $as_of)
-  WITH x, offset, min(length(p)) AS steps
-  RETURN x, offset + steps AS distance
-}
-WITH starts, roots, collect({node: x, distance: distance}) AS reached
-UNWIND roots + reached AS each
-WITH starts, each.node AS x, min(each.distance) AS distance
-WHERE NOT x IN starts
-WITH x, distance ORDER BY distance, x.id LIMIT $most
-RETURN collect(x.id) AS ids, collect(x.kind) AS kinds, collect(distance) AS distances,
-       collect(coalesce(x.retracted_at <= $as_of, false)) AS retracted
+UNWIND starts AS a
+WITH a
+MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
+WHERE all(e IN r WHERE ($is_now OR e.recorded_at <= $as_of) AND ($is_plain OR (
+  type(e) IN $types AND NOT startNode(e).kind IN $stop_kinds AND NOT startNode(e).id IN $stop_ids)))
+WITH x, min(length(p)) AS distance
+UNWIND [[x, distance]] + CASE
+  WHEN x:Model THEN [(x)-[e:EVALUATED_BY]->(v:Evaluation)
+      WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of)
+      AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
+  WHEN x:TrainingSet OR x:MetricDefinition THEN [(x)<-[e:MEASURES]-(v:Evaluation)
+      WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of)
+      AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
+  ELSE []
+END + CASE
+  WHEN $is_plain OR NOT $show_stops OR (distance > 0 AND (x.kind IN $stop_kinds OR x.id IN $stop_ids)) THEN []
+  ELSE [(x)<-[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES]-(v:Artifact)
+    WHERE type(e) IN $types AND ($is_now OR e.recorded_at <= $as_of)
+    AND (v.kind IN $stop_kinds OR v.id IN $stop_ids) | [v, distance + 1]]
+END AS step
+WITH step[0] AS x, min(step[1]) AS distance
+WHERE distance > 0 AND (distance > $after_distance OR (distance = $after_distance AND x.id > $after_id))
+  AND distance <= $depth AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  AND ($is_all OR (
+    x.kind IN $kinds
+    AND ($namespace = '' OR x.namespace = $namespace)
+    AND ($name = '' OR x.name = $name)
+    AND ($owner = '' OR x.created_by = $owner)
+    AND all(tag IN $tags WHERE tag IN coalesce(x.tags, []))
+    AND (size($property) = 0 OR any(text IN $property WHERE x.body CONTAINS text))
+    AND (size($live) = 0 OR (x.id IN $live_ids) IN $live)
+    AND ($alias = '' OR EXISTS {
+      (x)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.since <= $as_of AND (r.until IS NULL OR r.until > $as_of) })))
+WITH x, distance ORDER BY distance, x.id LIMIT $first
+WITH collect(x) AS found, collect(distance) AS distances
+WITH found, distances, CASE WHEN $detail > 0 THEN found ELSE [] END AS nodes
+RETURN {
+  distance: distances, id: [n IN found | n.id], kind: [n IN nodes | n.kind], namespace: [n IN nodes | n.namespace],
+  name: [n IN nodes | n.name], version: [n IN nodes | n.version], digest: [n IN nodes | n.digest],
+  created_at: [n IN nodes | toString(n.created_at)], created_by: [n IN nodes | n.created_by],
+  description: [n IN nodes | n.description], tags: [n IN nodes | n.tags],
+  retracted_at: [n IN nodes | toString(n.retracted_at)], retracted_reason: [n IN nodes | n.retracted_reason],
+  is_placeholder: [n IN nodes | n.is_placeholder], body: [n IN CASE WHEN $detail > 1 THEN found ELSE [] END | n.body]
+} AS columns
 
-// name: shortest_paths(source, target, first) many read
-// The shortest paths from an artifact to one that it depends on, 51 at the most: Cypher takes no parameter there.
-MATCH (a:Artifact {id: $source}), (b:Artifact {id: $target})
-MATCH p = SHORTEST 51 (a)-[:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES]->+(b)
-RETURN [n IN nodes(p) | n.id] AS nodes, [r IN relationships(p) | type(r)] AS types
-ORDER BY size(types), nodes LIMIT $first
+// name: tally_up(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, by_owner) one read
+// How many artifacts these depend on, by distance and kind; no kind stands for starts and what is not shown.
+// bounds: 2 3 4 6 8 12 24
+MATCH (s:Artifact) WHERE s.id IN $of
+UNWIND [[s, 0]] + CASE WHEN s:Evaluation THEN
+  [(s)<-[e:EVALUATED_BY]-(m:Artifact) WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of) | [m, 1]]
+  + [(s)-[e:MEASURES]->(m:Artifact) WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of) | [m, 1]]
+  ELSE [] END AS root
+WITH root[0] AS a, min(root[1]) AS offset
+WITH a, offset, offset > 0 AND (a.kind IN $stop_kinds OR a.id IN $stop_ids) AS is_stop
+WHERE $show_stops OR NOT is_stop
+MATCH p = (a)-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]->(x:Artifact)
+WHERE all(e IN r WHERE NOT is_stop AND ($is_now OR e.recorded_at <= $as_of) AND ($is_plain OR (
+  type(e) IN $types AND NOT endNode(e).kind IN $stop_kinds AND NOT endNode(e).id IN $stop_ids)))
+WITH x, offset, min(length(p)) AS steps
+WITH x, min(offset + steps) AS distance
+UNWIND [[x, distance]] + CASE
+  WHEN $is_plain OR NOT $show_stops OR (distance > 0 AND (x.kind IN $stop_kinds OR x.id IN $stop_ids)) THEN []
+  ELSE [(x)-[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES]->(v:Artifact)
+    WHERE type(e) IN $types AND ($is_now OR e.recorded_at <= $as_of)
+    AND (v.kind IN $stop_kinds OR v.id IN $stop_ids) | [v, distance + 1]]
+END AS step
+WITH step[0] AS x, min(step[1]) AS distance
+WITH x, distance, CASE WHEN distance > 0
+  AND distance <= $depth AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  AND ($is_all OR (
+    x.kind IN $kinds
+    AND ($namespace = '' OR x.namespace = $namespace)
+    AND ($name = '' OR x.name = $name)
+    AND ($owner = '' OR x.created_by = $owner)
+    AND all(tag IN $tags WHERE tag IN coalesce(x.tags, []))
+    AND (size($property) = 0 OR any(text IN $property WHERE x.body CONTAINS text))
+    AND (size($live) = 0 OR (x.id IN $live_ids) IN $live)
+    AND ($alias = '' OR EXISTS {
+      (x)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.since <= $as_of AND (r.until IS NULL OR r.until > $as_of) })))
+  THEN x.kind END AS kind
+WITH distance, kind, CASE WHEN $by_owner AND kind IS NOT NULL THEN x.created_by END AS owner, count(*) AS many
+RETURN collect([distance, kind, owner, many]) AS levels
+
+// name: page_up(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, after_distance, after_id, first, detail) one read
+// A page of what these artifacts depend on, by distance, then id, as columns.
+// bounds: 2 3 4 6 8 12 24
+MATCH (s:Artifact) WHERE s.id IN $of
+UNWIND [[s, 0]] + CASE WHEN s:Evaluation THEN
+  [(s)<-[e:EVALUATED_BY]-(m:Artifact) WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of) | [m, 1]]
+  + [(s)-[e:MEASURES]->(m:Artifact) WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of) | [m, 1]]
+  ELSE [] END AS root
+WITH root[0] AS a, min(root[1]) AS offset
+WITH a, offset, offset > 0 AND (a.kind IN $stop_kinds OR a.id IN $stop_ids) AS is_stop
+WHERE $show_stops OR NOT is_stop
+MATCH p = (a)-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]->(x:Artifact)
+WHERE all(e IN r WHERE NOT is_stop AND ($is_now OR e.recorded_at <= $as_of) AND ($is_plain OR (
+  type(e) IN $types AND NOT endNode(e).kind IN $stop_kinds AND NOT endNode(e).id IN $stop_ids)))
+WITH x, offset, min(length(p)) AS steps
+WITH x, min(offset + steps) AS distance
+UNWIND [[x, distance]] + CASE
+  WHEN $is_plain OR NOT $show_stops OR (distance > 0 AND (x.kind IN $stop_kinds OR x.id IN $stop_ids)) THEN []
+  ELSE [(x)-[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES]->(v:Artifact)
+    WHERE type(e) IN $types AND ($is_now OR e.recorded_at <= $as_of)
+    AND (v.kind IN $stop_kinds OR v.id IN $stop_ids) | [v, distance + 1]]
+END AS step
+WITH step[0] AS x, min(step[1]) AS distance
+WHERE distance > 0 AND (distance > $after_distance OR (distance = $after_distance AND x.id > $after_id))
+  AND distance <= $depth AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  AND ($is_all OR (
+    x.kind IN $kinds
+    AND ($namespace = '' OR x.namespace = $namespace)
+    AND ($name = '' OR x.name = $name)
+    AND ($owner = '' OR x.created_by = $owner)
+    AND all(tag IN $tags WHERE tag IN coalesce(x.tags, []))
+    AND (size($property) = 0 OR any(text IN $property WHERE x.body CONTAINS text))
+    AND (size($live) = 0 OR (x.id IN $live_ids) IN $live)
+    AND ($alias = '' OR EXISTS {
+      (x)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.since <= $as_of AND (r.until IS NULL OR r.until > $as_of) })))
+WITH x, distance ORDER BY distance, x.id LIMIT $first
+WITH collect(x) AS found, collect(distance) AS distances
+WITH found, distances, CASE WHEN $detail > 0 THEN found ELSE [] END AS nodes
+RETURN {
+  distance: distances, id: [n IN found | n.id], kind: [n IN nodes | n.kind], namespace: [n IN nodes | n.namespace],
+  name: [n IN nodes | n.name], version: [n IN nodes | n.version], digest: [n IN nodes | n.digest],
+  created_at: [n IN nodes | toString(n.created_at)], created_by: [n IN nodes | n.created_by],
+  description: [n IN nodes | n.description], tags: [n IN nodes | n.tags],
+  retracted_at: [n IN nodes | toString(n.retracted_at)], retracted_reason: [n IN nodes | n.retracted_reason],
+  is_placeholder: [n IN nodes | n.is_placeholder], body: [n IN CASE WHEN $detail > 1 THEN found ELSE [] END | n.body]
+} AS columns
+
+// name: live_deployments(as_of) many read
+// The deployments that serve, each with the ids of itself and of all that it depends on.
+MATCH (:Endpoint)-[s:SERVES]->(d:Deployment)
+WHERE s.since <= $as_of AND (s.until IS NULL OR s.until > $as_of)
+WITH DISTINCT d
+MATCH (d)-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]->(x:Artifact)
+WHERE all(e IN r WHERE e.recorded_at <= $as_of)
+WITH DISTINCT d, x
+RETURN d.id AS deployment, collect(x.id) AS ids
+ORDER BY deployment
+
+// name: edges_among(ids, types, as_of, first) one read
+// The edges between artifacts that a walk has found, in the order of their ends.
+MATCH (a:Artifact) WHERE a.id IN $ids
+MATCH (a)-[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES|EVALUATED_BY|MEASURES]->(b:Artifact)
+WHERE b.id IN $ids AND type(e) IN $types AND e.recorded_at <= $as_of
+WITH type(e) AS type, a.id AS source, b.id AS target ORDER BY source, target, type LIMIT $first
+RETURN collect([type, source, target]) AS links
+
+// name: shortest_paths(sources, targets, as_of, first) many read
+// The shortest ways from artifacts to what they depend on, 51 a pair at the most: Cypher takes no parameter there.
+// An evaluation depends on its model, whose edge points to it, and on what it measures.
+CALL () {
+  MATCH (a:Artifact), (b:Artifact) WHERE a.id IN $sources AND b.id IN $targets AND a <> b
+  MATCH p = SHORTEST 51 (a)-[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES WHERE e.recorded_at <= $as_of]->+(b)
+  RETURN p
+  UNION ALL
+  MATCH (a:Evaluation&Artifact), (b:Artifact) WHERE a.id IN $sources AND b.id IN $targets AND a <> b
+  MATCH p = SHORTEST 51 (a)<-[f:EVALUATED_BY WHERE f.recorded_at <= $as_of]-(:Artifact)
+    -[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES WHERE e.recorded_at <= $as_of]->*(b)
+  RETURN p
+  UNION ALL
+  MATCH (a:Evaluation&Artifact), (b:Artifact) WHERE a.id IN $sources AND b.id IN $targets AND a <> b
+  MATCH p = SHORTEST 51 (a)-[f:MEASURES WHERE f.recorded_at <= $as_of]->(:Artifact)
+    -[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES WHERE e.recorded_at <= $as_of]->*(b)
+  RETURN p
+}
+WITH [n IN nodes(p) | n.id] AS nodes, [r IN relationships(p) | [type(r), startNode(r).id, endNode(r).id]] AS links
+RETURN nodes, links
+ORDER BY size(links), nodes, links LIMIT $first

@@ -7,6 +7,7 @@ from typing import Any
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, asset_id, canonical
 from lineage.errors import Conflict, NotFound
+from lineage.store import columns
 from lineage.store.graph import Graph, Row, Transaction
 
 SEARCHED = 20_000  # characters of search text that one node keeps
@@ -60,8 +61,8 @@ class Artifacts:
 
     async def by_ids(self, ids: Iterable[str]) -> dict[str, Artifact]:
         """The artifacts of *ids*, by id; one that is not there is left out."""
-        rows = await self._graph.many("artifacts_by_id", ids=sorted(set(ids)))
-        return {row["artifact"]["id"]: Artifact.from_row(row["artifact"]) for row in rows}
+        row = await self._graph.one("artifacts_by_id", ids=sorted(set(ids)))
+        return {each.id: each for each in columns.artifacts(row["columns"] if row else {})}
 
     async def one(self, id: str, *kinds: ArtifactKind) -> Artifact:
         """The artifact *id*; raise NotFound when it is not there or not of one of *kinds*."""
@@ -112,11 +113,11 @@ class Artifacts:
 
     async def dependencies(self, ids: Sequence[str]) -> list[Row]:
         """Edges from *ids* to what they depend on: source, target, type, recorded_at, run_id."""
-        return await self._graph.many("edges_from", ids=list(ids))
+        return columns.edges(await self._graph.one("edges_from", ids=list(ids)))
 
     async def dependents(self, ids: Sequence[str]) -> list[Row]:
         """Edges to *ids* from what depends on them."""
-        return await self._graph.many("edges_to", ids=list(ids))
+        return columns.edges(await self._graph.one("edges_to", ids=list(ids)))
 
     async def retract(self, id: str, *, reason: str, now: datetime) -> Artifact:
         """Leave a tombstone on an artifact; raise NotFound when it is not there."""

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 import neo4j
 from neo4j import exceptions, time
 
-from lineage.errors import Conflict, LimitExceeded, LineageError, Unauthenticated, Unavailable
+from lineage.errors import Conflict, LimitExceeded, LineageError, TookTooLong, Unauthenticated, Unavailable
 from lineage.store.queries import Query, load
 
 Row = dict[str, Any]
@@ -164,7 +164,7 @@ def mapped() -> Iterator[None]:
 def _from_server(error: exceptions.Neo4jError) -> Exception:
     code = (error.code or "").rsplit(".", 1)[-1]
     if code in TIMED_OUT:
-        return LimitExceeded(f"the query took too long and was stopped: {error.message}")
+        return TookTooLong(f"the query took too long and was stopped: {error.message}")
     if code.startswith("MemoryPoolOutOfMemory") or code == "TransactionOutOfMemoryError":
         return LimitExceeded(f"the query needs more memory than it may have: {error.message}")
     if isinstance(error, exceptions.TransientError | exceptions.DatabaseUnavailable):

@@ -1,14 +1,21 @@
-"""The queries in cypher/queries, read once and checked: what a header promises, its body keeps."""
+"""The queries in cypher/queries, read once and checked: what a header promises, its body keeps.
+
+The bound of a pattern, as in `*0..8`, is the one thing that takes no parameter in Cypher. A query whose comment has a
+line `// bounds: 2 4 8` stands for four: `walk` as it is written, and `walk[2]`, `walk[4]`, `walk[8]`, whose pattern
+ends there.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
 HEADER = re.compile(r"^// name: (\w+)\(([\w, ]*)\) (one|many|none) (read|write)$", re.MULTILINE)
 PARAMETER = re.compile(r"\$(\w+)")
+BOUNDS = re.compile(r"^// bounds: (\d+(?: \d+)*)$", re.MULTILINE)
+OPEN_END = "*0..]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +36,21 @@ def parse(source: str, *, origin: str = "text") -> list[Query]:
     if "// name:" in pieces[0]:
         raise ValueError(f"{origin}: a header does not have the form `// name: verb(params) rows access`")
     groups = zip(*(iter(pieces[1:]),) * 5, strict=True)
-    return [_query(origin, *group) for group in groups]
+    return [each for group in groups for each in _bounded(origin, _query(origin, *group))]
+
+
+def _bounded(origin: str, query: Query) -> list[Query]:
+    declared = BOUNDS.search(query.text)
+    if declared is None:
+        return [query]
+    if query.text.count(OPEN_END) != 1:
+        raise ValueError(f"{origin}: {query.name}: declares bounds, and so has {OPEN_END} once")
+    bounds = [int(each) for each in declared[1].split()]
+    return [query, *(replace(query, name=f"{query.name}[{n}]", text=_closed(query.text, n)) for n in bounds)]
+
+
+def _closed(text: str, bound: int) -> str:
+    return text.replace(OPEN_END, f"*0..{bound}]")
 
 
 def _query(origin: str, name: str, declared: str, rows: str, access: str, text: str) -> Query:

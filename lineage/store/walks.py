@@ -1,26 +1,29 @@
 """Walks along lineage: breadth-first by distance, linear on diamonds, safe on cycles, honest about what they cut."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from lineage.artifacts import Artifact, ArtifactKind
-from lineage.errors import LimitExceeded, NotFound
+from lineage.artifacts import Artifact, ArtifactKind, EdgeType
+from lineage.errors import LimitExceeded, NotFound, TookTooLong
+from lineage.store import columns
 from lineage.store.artifacts import Artifacts
-from lineage.store.graph import Graph
+from lineage.store.columns import Columns
+from lineage.store.graph import Graph, Row
+from lineage.store.paths import MOST_PATHS as MOST_PATHS
+from lineage.store.paths import Path as Path
+from lineage.store.paths import Paths
+from lineage.store.questions import DEEPEST, FOREVER, LINEAGE, Question, Shown, Stop
+from lineage.store.questions import Direction as Direction
 
-FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
-MOST_PATHS = 50
-MOST = 200_000  # nodes that one walk may reach before it is cut
-
-
-class Direction(StrEnum):
-    """Which way a walk goes: DOWN to what depends on the start, UP to what it depends on."""
-
-    DOWN = "walk_down"
-    UP = "walk_up"
+MOST = 1_000_000  # artifacts that one walk may reach before it is cut
+#: How a walk that takes too long is tried again, nearer by: depth, and its share of the time of a query.
+SHARE, NEARER = 0.6, ((4, 0.2), (2, 0.1), (1, 0.1))
+#: A cursor before everything.
+START = (0, "")
 
 
 class Limit(StrEnum):
@@ -48,14 +51,15 @@ class Step:
 class Walk:
     """A page of an answer, and the truth about the whole: how many, of which kinds, and whether anything was cut.
 
-    After TIME nothing was found out, so the counts are zero; after SIZE they are those of the nearest MOST nodes.
+    A cut answer is whole up to the distance *whole_to*, and has nothing beyond it.
     """
 
     total: int
     counts: Mapping[ArtifactKind, int]
     truncated_by: Sequence[Limit]
-    steps: Sequence[Step]
-    has_next: bool
+    whole_to: int | None
+    steps: Sequence[Step] = ()
+    has_next: bool = False
 
     @property
     def complete(self) -> bool:
@@ -64,11 +68,67 @@ class Walk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path:
-    """One way from an artifact to one that it depends on: its nodes, and the types of the edges between them."""
+class Facets:
+    """How an answer divides: by kind, by who recorded it, by the deployment that serves and depends on it."""
 
-    nodes: Sequence[Artifact]
-    types: Sequence[str]
+    kinds: Mapping[ArtifactKind, int]
+    owners: Mapping[str, int]
+    deployments: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A page of an answer as columns, and whether there is more behind it."""
+
+    columns: Columns
+    has_next: bool
+
+    @property
+    def cursor(self) -> tuple[int, str] | None:
+        """Where the next page goes on."""
+        ids = self.columns["id"]
+        return (self.columns["distance"][-1], ids[-1]) if ids else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subgraph:
+    """The nearest artifacts of an answer with the starts, and the edges among them."""
+
+    nodes: Sequence[Step]
+    #: Type, source and target of each edge.
+    links: Sequence[tuple[EdgeType, str, str]]
+    has_all_nodes: bool
+    has_all_links: bool
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """What was counted: distance, kind (None for starts and what is not shown), owner, how many."""
+
+    levels: Sequence[tuple[int, str | None, str | None, int]]
+
+    def within(self, depth: int) -> Iterator[tuple[str, str | None, int]]:
+        return ((kind, owner, n) for far, kind, owner, n in self.levels if kind is not None and far <= depth)
+
+    def whole_to(self, most: int) -> int:
+        """The greatest distance up to which at most *most* were reached, and 1 at the least."""
+        sizes: Counter[int] = Counter()
+        for far, _, _, many in self.levels:
+            sizes[far] += many if far else 0
+        reached = 0
+        for far in sorted(sizes):
+            reached += sizes[far]
+            if reached > most:
+                return max(far - 1, 1)
+        return DEEPEST
+
+    @property
+    def furthest(self) -> int:
+        return max((far for far, *_ in self.levels), default=0)
+
+    @property
+    def starts(self) -> int:
+        return sum(many for far, _, _, many in self.levels if far == 0)
 
 
 class Walks:
@@ -76,6 +136,8 @@ class Walks:
 
     def __init__(self, graph: Graph, artifacts: Artifacts) -> None:
         self._graph, self._artifacts = graph, artifacts
+        self._paths = Paths(graph, artifacts)
+        self.paths, self.why = self._paths.between, self._paths.why
 
     async def walk(
         self,
@@ -89,71 +151,144 @@ class Walks:
         after: tuple[int, str] | None = None,
         retracted: bool = False,
         most: int = MOST,
+        types: Sequence[EdgeType] = LINEAGE,
+        stop: Stop | None = None,
     ) -> Walk:
-        """What depends on the artifacts *of* (DOWN), or what they depend on (UP); the starts are not in the answer.
+        """What depends on the artifacts *of* (DOWN), or what they depend on (UP); see `answer`."""
+        shown = Shown(kinds=kinds, retracted=retracted)
+        question = Question(
+            of=of, direction=direction, types=types, max_depth=max_depth, as_of=as_of, stop=stop or Stop(), shown=shown
+        )
+        return await self.answer(question, first=first, after=after, most=most)
+
+    async def answer(
+        self, question: Question, *, first: int = 100, after: tuple[int, str] | None = None, most: int = MOST
+    ) -> Walk:
+        """What *question* asks; the starts are not in it. With *first* 0 it is counted alone, and nothing is fetched.
+
+        What was retracted is hidden or shown, and walked through either way: what was made from it is affected all
+        the same. A walk that reaches more than *most*, or takes too long, is cut to whole distances.
 
         Args:
-            kinds: which kinds are shown; the walk goes through all.
-            max_depth: the most edges from a start; what lies deeper is left out, and `truncated_by` says DEPTH.
-            as_of: only edges recorded by then are walked.
             after: the cursor of the step behind which the page begins; order is by distance, then id.
-            retracted: whether tombstones are shown. They are walked through either way: what was made from a
-                retracted thing is affected all the same.
 
         Raises:
             NotFound: a start is not in the graph.
+            LimitExceeded: not even the nearest could be found in the time of a query.
         """
-        await self._require(of)
-        try:
-            row = await self._graph.one(direction.value, of=list(of), as_of=as_of or FOREVER, most=most + 1)
-        except LimitExceeded:
-            return Walk(total=0, counts={}, truncated_by=[Limit.TIME], steps=[], has_next=False)
-        assert row is not None
-        reached = list(zip(row["ids"], row["kinds"], row["distances"], row["retracted"], strict=True))
-        cut = [Limit.SIZE] if len(reached) > most else []
-        shown = [
-            (distance, id, ArtifactKind(kind))
-            for id, kind, distance, hidden in reached[:most]
-            if (retracted or not hidden) and (kinds is None or kind in kinds)
-        ]
-        within = [each for each in shown if max_depth is None or each[0] <= max_depth]
-        if len(within) < len(shown):
-            cut.append(Limit.DEPTH)
-        return await self._page(within, cut, first, after)
-
-    async def _require(self, of: Sequence[str]) -> None:
-        found = await self._artifacts.by_ids(of)
-        for id in of:
-            if id not in found:
-                raise NotFound(f"there is no artifact with the id {id!r}")
-
-    async def _page(
-        self,
-        found: Sequence[tuple[int, str, ArtifactKind]],
-        cut: Sequence[Limit],
-        first: int,
-        after: tuple[int, str] | None,
-    ) -> Walk:
-        rest = [each for each in found if after is None or each[:2] > after]
-        nodes = await self._artifacts.by_ids([id for _, id, _ in rest[:first]])
+        live = await self._live(question)
+        tally, question, cut = await self._tally(question, live)
+        depth = DEEPEST if question.max_depth is None else question.max_depth
+        if tally.furthest > depth and not cut:
+            cut = [Limit.DEPTH]
+        if (whole_to := tally.whole_to(most)) < min(depth, tally.furthest):
+            depth, cut = whole_to, [*(each for each in cut if each is Limit.TIME), Limit.SIZE]
+        counts: Counter[ArtifactKind] = Counter()
+        for kind, _, many in tally.within(depth):
+            counts[ArtifactKind(kind)] += many
+        kept = replace(question, max_depth=depth) if cut else question
+        found = await self._table(kept, live, first, after, bodies=True)
         return Walk(
-            total=len(found),
-            counts=Counter(kind for _, _, kind in found),
+            total=counts.total(),
+            counts=counts,
             truncated_by=cut,
-            steps=[Step(artifact=nodes[id], distance=distance) for distance, id, _ in rest[:first]],
-            has_next=len(rest) > first,
+            whole_to=depth if cut else None,
+            steps=_steps(found.columns),
+            has_next=found.has_next,
         )
 
-    async def paths(self, source: str, target: str, *, first: int = 10) -> tuple[list[Path], bool]:
-        """The shortest ways between two artifacts, whichever depends on the other, and whether there are more.
+    async def facets(self, question: Question) -> Facets:
+        """How the answer to *question* divides."""
+        serving = await self._serving(question)
+        live = await self._live(question, serving)
+        tally = await self._count(question, live, by_owner=True)
+        kinds: Counter[ArtifactKind] = Counter()
+        owners: Counter[str] = Counter()
+        for kind, owner, many in tally.within(DEEPEST):
+            kinds[ArtifactKind(kind)] += many
+            owners[owner or "unknown"] += many
+        ids = set((await self._page(question, live, MOST, None, detail=0))["id"]) if serving else set()
+        deployments = {id: len(ids.intersection(closure)) for id, closure in serving.items()}
+        return Facets(kinds=kinds, owners=owners, deployments={id: n for id, n in deployments.items() if n})
 
-        At most *first*, and never more than MOST_PATHS.
-        """
-        first = min(first, MOST_PATHS)
-        await self._require([source, target])
-        rows = await self._graph.many("shortest_paths", source=source, target=target, first=first + 1)
-        if not rows:
-            rows = await self._graph.many("shortest_paths", source=target, target=source, first=first + 1)
-        nodes = await self._artifacts.by_ids({id for row in rows for id in row["nodes"]})
-        found = [Path(nodes=[nodes[id] for id in row["nodes"]], types=row["types"]) for row in rows[:first]]
-        return found, len(rows) > first
+    async def table(self, question: Question, *, first: int, after: tuple[int, str] | None = None) -> Table:
+        """A page of the answer to *question* as columns, without bodies; instants are texts."""
+        return await self._table(question, await self._live(question), first, after, bodies=False)
+
+    async def subgraph(self, question: Question, *, first: int, links: int) -> Subgraph:
+        """The starts with the *first* nearest artifacts of an answer, and at most *links* edges among them."""
+        table = await self._table(question, await self._live(question), first, None, bodies=True)
+        starts = await self._artifacts.by_ids(question.of)
+        steps = [Step(artifact=each, distance=0) for each in starts.values()] + _steps(table.columns)
+        row = await self._graph.one(
+            "edges_among",
+            ids=[step.artifact.id for step in steps],
+            types=[type_.value for type_ in question.types],
+            as_of=question.as_of or FOREVER,
+            first=links + 1,
+        )
+        found = [(EdgeType(type_), source, target) for type_, source, target in row["links"]] if row else []
+        return Subgraph(
+            nodes=steps, links=found[:links], has_all_nodes=not table.has_next, has_all_links=len(found) <= links
+        )
+
+    async def _tally(self, question: Question, live: Sequence[str]) -> tuple[_Tally, Question, list[Limit]]:
+        """What was counted, the question to which that is the answer, and what made it a smaller one."""
+        shares = [(question.max_depth, SHARE)]
+        shares += [(n, share) for n, share in NEARER if question.max_depth is None or n < question.max_depth]
+        cut: list[Limit] = []
+        for depth, share in shares:
+            nearer = replace(question, max_depth=depth)
+            try:
+                return await self._count(nearer, live, timeout=self._graph.timeout * share), nearer, cut
+            except TookTooLong:
+                cut = [Limit.TIME]
+            except LimitExceeded:  # of memory
+                cut = [Limit.SIZE]
+        raise TookTooLong("not even what is one edge away was found in time; ask about fewer artifacts at once")
+
+    async def _count(
+        self, question: Question, live: Sequence[str], *, by_owner: bool = False, timeout: float | None = None
+    ) -> _Tally:
+        params = {**question.params(live), "by_owner": by_owner}
+        row = await self._graph.one(question.query("tally"), timeout=timeout, **params)
+        tally = _Tally([(far, kind, owner, many) for far, kind, owner, many in row["levels"]] if row else [])
+        if tally.starts < len(set(question.of)):
+            found = await self._artifacts.by_ids(question.of)
+            for id in question.of:
+                if id not in found:
+                    raise NotFound(f"there is no artifact with the id {id!r}")
+        return tally
+
+    async def _table(
+        self, question: Question, live: Sequence[str], first: int, after: tuple[int, str] | None, *, bodies: bool
+    ) -> Table:
+        if not first:
+            return Table(columns={"id": [], "distance": []}, has_next=False)
+        found = await self._page(question, live, first + 1, after, detail=2 if bodies else 1)
+        has_next = len(found["id"]) > first
+        return Table(columns={name: values[:first] for name, values in found.items()}, has_next=has_next)
+
+    async def _page(
+        self, question: Question, live: Sequence[str], first: int, after: tuple[int, str] | None, *, detail: int
+    ) -> dict[str, list[Any]]:
+        distance, id = after or START
+        page: Row = {"first": first, "after_distance": distance, "after_id": id, "detail": detail}
+        row = await self._graph.one(question.query("page"), **question.params(live), **page)
+        return dict(row["columns"]) if row else {"id": [], "distance": []}
+
+    async def _live(self, question: Question, serving: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+        if question.shown.is_live is None:
+            return []
+        serving = await self._serving(question) if serving is None else serving
+        return sorted({id for ids in serving.values() for id in ids})
+
+    async def _serving(self, question: Question) -> dict[str, Sequence[str]]:
+        rows: list[Row] = await self._graph.many("live_deployments", as_of=question.as_of or FOREVER)
+        return {row["deployment"]: row["ids"] for row in rows}
+
+
+def _steps(found: Columns) -> list[Step]:
+    distances = found["distance"]
+    nodes = columns.artifacts({name: values for name, values in found.items() if name != "distance"})
+    return [Step(artifact=node, distance=far) for node, far in zip(nodes, distances, strict=False)]

@@ -9,10 +9,13 @@ import pytest
 import lineage
 from lineage.store import Store
 from lineage.store.queries import collect, load, parse
+from lineage.store.questions import Direction
 
 GOOD = "// name: get_node(id) one read\n// A node.\nMATCH (n {id: $id}) RETURN n\n"
 #: Not held against the graph: EXPLAIN does not take administration, and it would be that of the server.
 ADMINISTRATION = {"set_own_password"}
+#: Named by their verb and the direction of a walk.
+BY_DIRECTION = {f"{verb}_{way}" for verb in ("tally", "page") for way in Direction}
 
 
 def test_a_query_is_what_its_header_says() -> None:
@@ -59,7 +62,7 @@ def literals() -> Iterator[str]:
 
 def test_every_query_is_used() -> None:
     """No shipped query is without a caller."""
-    assert set() == set(load()) - set(literals())
+    assert set() == {name.partition("[")[0] for name in load()} - BY_DIRECTION - set(literals())
 
 
 def test_every_query_says_what_it_does() -> None:
@@ -70,12 +73,27 @@ def test_every_query_says_what_it_does() -> None:
         assert not words or query.access == "write", (query.name, words)
 
 
+def test_bounds_make_a_query_of_each() -> None:
+    """A pattern whose end takes no parameter stands for one query without an end, and one for each end declared."""
+    walk = "// name: walk(id) one read\n// A walk.\n// bounds: 2 8\nMATCH (n {id: $id})-[*0..]->(m) RETURN m\n"
+
+    found = {query.name: query.text.partition("-[*")[2].partition("]")[0] for query in parse(walk)}
+
+    assert {"walk": "0..", "walk[2]": "0..2", "walk[8]": "0..8"} == found
+
+
+def test_bounds_without_a_pattern_are_refused() -> None:
+    """Bounds that would bound nothing are a ValueError."""
+    with pytest.raises(ValueError, match="declares bounds"):
+        parse(GOOD.replace("// A node.", "// A node.\n// bounds: 2"))
+
+
 @pytest.mark.anyio
 @pytest.mark.neo4j
 async def test_every_query_has_a_plan(store: Store) -> None:
     """The server accepts every shipped query against the schema that the migrations make."""
     for name, query in load().items():
-        if name in ADMINISTRATION:
+        if name in ADMINISTRATION or "[" in name:  # bounded walks are explained with the walks
             continue
         plan = await store.graph.explain(name, **dict.fromkeys(query.parameters))
         assert plan or query.text.startswith("// See to it"), name
