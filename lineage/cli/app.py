@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -132,6 +133,16 @@ def impact(
     kind: Kinds = None,
     depth: Annotated[int | None, typer.Option(help="Longest distance.", min=1)] = None,
     first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 100,
+    stop: Annotated[list[str] | None, typer.Option(help="Go no further at this kind.")] = None,
+    edge: Annotated[list[str] | None, typer.Option(help="Go over this type of edge, such as TRAINED_ON.")] = None,
+    as_of: Annotated[datetime | None, typer.Option(help="As the graph was at this instant, UTC.")] = None,
+    retracted: Annotated[bool, typer.Option("--retracted", help="Show what was retracted too.")] = False,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Only what this alias points to.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only what this one has recorded.")] = None,
+    live: Annotated[bool | None, typer.Option(help="Only what serves, or what that depends on; or all else.")] = None,
+    count: Annotated[bool, typer.Option("--count", help="Count alone, by kind, owner and deployment.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All of it, a line of JSON for each.")] = False,
     namespace: Namespace = "default",
     home: Home = None,
     as_json: AsJson = False,
@@ -139,8 +150,27 @@ def impact(
     """What depends on it: everything that is affected when it is wrong, the nearest first."""
     from lineage.cli import asking
 
+    bounds = {
+        "kinds": kind or [],
+        "max_depth": depth,
+        "stop_kinds": stop or [],
+        "types": edge or [],
+        "as_of": as_of,
+        "retracted": retracted,
+        "tags": tag,
+        "alias": alias,
+        "created_by": owner,
+        "live": live,
+    }
     asking.impact(
-        client_of(home), what, kinds=kind or [], depth=depth, first=first, namespace=namespace, as_json=as_json
+        client_of(home),
+        what,
+        bounds=bounds,
+        first=first,
+        namespace=namespace,
+        count=count,
+        every=every,
+        as_json=as_json,
     )
 
 

@@ -1,8 +1,10 @@
 """The commands that ask: each prints a table for people, or JSON for machines."""
 
+import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lineage.artifacts import ArtifactKind
 from lineage.cli import printing
@@ -41,19 +43,24 @@ def impact(
     client: Client,
     what: str,
     *,
-    kinds: Sequence[str],
-    depth: int | None,
+    bounds: Mapping[str, Any],
     first: int,
     namespace: str,
+    count: bool,
+    every: bool,
     as_json: bool,
 ) -> None:
-    """Print what depends on *what*."""
+    """Print what depends on *what*: the nearest, with *count* how many alone, with *every* all as lines of JSON."""
     origin = find(client, what, namespace=namespace)
-    walk = client.impact(origin, kinds=kinds, max_depth=depth, first=first)
-    if as_json:
-        printing.as_json({"of": origin, "walk": walk})
+    if every:
+        for row in client.rows(origin, **bounds):
+            print(json.dumps(row, ensure_ascii=False))
+    elif count:
+        facets = client.facets(origin, **bounds)
+        printing.as_json({"of": origin, "facets": facets}) if as_json else printing.facets(origin, facets)
     else:
-        printing.walk(origin, walk)
+        walk = client.impact(origin, first=first, **bounds)
+        printing.as_json({"of": origin, "walk": walk}) if as_json else printing.walk(origin, walk)
 
 
 def audit(client: Client, what: str, *, namespace: str, as_json: bool) -> bool:

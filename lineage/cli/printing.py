@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lineage.client import Artifact, Audit, Deployment, Rows, Run, Trial, Walk
+from lineage.client import Artifact, Audit, Deployment, Facets, Rows, Run, Trial, Walk
 
 out = Console(highlight=False)
 
@@ -89,6 +89,17 @@ def walk(origin: Artifact, found: Walk, *, verb: str = "depend on") -> None:
     if rows:
         out.print(table(rows, "distance", "kind", "name", "version"))
     _rest(len(found.reached), found.total)
+    if not found.complete:
+        out.print(f"this is not all: the walk was cut by {', '.join(found.truncated_by).lower()}")
+
+
+def facets(origin: Artifact, found: Facets) -> None:
+    """Print how many a walk reached, by kind, by who recorded it, by deployment."""
+    out.print(f"[bold]{found.total}[/bold] depend on {escape(str(origin))}")
+    groups = (("kind", found.kinds), ("recorded by", found.owners), ("live deployment", found.deployments))
+    for title, counts in groups:
+        if counts:
+            out.print(table(sorted(counts.items(), key=lambda each: (-each[1], each[0])), title, "count"))
     if not found.complete:
         out.print(f"this is not all: the walk was cut by {', '.join(found.truncated_by).lower()}")
 

@@ -5,13 +5,14 @@ from lineage.client.artifacts import Artifact, Audit, Fact, Gap, Promotion, Veri
 from lineage.client.client import Client
 from lineage.client.deployments import Deployment
 from lineage.client.runs import Run, Trial
-from lineage.client.walks import Link, Path, Reached, Walk
+from lineage.client.walks import Facets, Link, Path, Reached, Walk
 
 __all__ = [
     "Artifact",
     "Audit",
     "Client",
     "Deployment",
+    "Facets",
     "Fact",
     "Gap",
     "Link",

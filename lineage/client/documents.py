@@ -11,7 +11,8 @@ SHORT = "id kind namespace name version aliases retractedAt createdAt tags isPla
 DETAILS = f"""{RUN} trialCounts {{ state count }} bestTrial {{ {TRIAL} }}
 used {{ {SHORT} }} generated {{ {ARTIFACT} }}"""
 WATCHED = f"{RUN} trialCounts {{ state count }} bestTrial {{ {TRIAL} }}"
-WALK = f"""totalCount counts {{ kind count }} complete truncatedBy pageInfo {{ hasNextPage endCursor }}
+WALK = f"""totalCount counts {{ kind count }} complete truncatedBy wholeTo
+pageInfo {{ hasNextPage endCursor }}
 edges {{ distance node {{ {SHORT} upstream(first: 50) {{ type node {{ id }} }} }} }}"""
 PAGE = "totalCount pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {} }} }}"
 
@@ -60,6 +61,9 @@ RUN_WATCHED = f"query($id: ID!) {{ run(id: $id) {{ {WATCHED} }} }}"
 TRIALS = f"""query($id: ID!, $first: Int!, $after: String) {{
 run(id: $id) {{ found: trials(first: $first, after: $after) {{ {PAGE.format(TRIAL)} }} }} }}"""
 LOG = "query($id: ID!, $after: Int!) { run(id: $id) { log(after: $after) { text next attempt } } }"
+WHY = f"""query($of: [ID!]!, $node: ID!, $asOf: DateTime, $first: Int!) {{
+why(of: $of, node: $node, asOf: $asOf, first: $first) {{ more paths {{ nodes {{ {SHORT} }}
+links {{ type source target }} }} }} }}"""
 PATHS = f"""query($from: ID!, $to: ID!, $first: Int!) {{
 paths(from: $from, to: $to, first: $first) {{ nodes {{ {SHORT} }} links {{ type source target }} }} }}"""
 AUDIT = f"""query($model: ID!) {{ audit(model: $model) {{ model {{ {ARTIFACT} }} complete gaps {{ section message }}
@@ -68,11 +72,28 @@ DEPLOYMENTS = f"query($namespace: String) {{ deployments(namespace: $namespace) 
 STATUS = "{ status { version neo4jVersion executors } }"
 
 
+ASKED = "$of: [ID!]!, $kinds: [ArtifactKind!], $maxDepth: Int, $asOf: DateTime, $retracted: Boolean! = false, "
+ASKED += "$types: [EdgeType!], $stop: StopInput, $filter: WalkFilter, $first: Int! = 100, $after: String"
+BOUNDS = "of: $of, kinds: $kinds, maxDepth: $maxDepth, asOf: $asOf, retracted: $retracted, types: $types, "
+BOUNDS += "stop: $stop, filter: $filter, after: $after"
+TRUTH = "totalCount counts { kind count } complete truncatedBy wholeTo"
+FACETS = "facets { kinds { kind count } owners { owner count } deployments { deployment { id name version } count } }"
+
+
 def walk(verb: str) -> str:
     """The document that asks for the walk *verb*: impact or provenance."""
-    bounds = "kinds: $kinds, maxDepth: $maxDepth, asOf: $asOf, first: $first, after: $after"
-    return f"""query($of: [ID!]!, $kinds: [ArtifactKind!], $maxDepth: Int, $asOf: DateTime,
-$first: Int!, $after: String) {{ walk: {verb}(of: $of, {bounds}) {{ {WALK} }} }}"""
+    return f"query({ASKED}) {{ walk: {verb}({BOUNDS}, first: $first) {{ {WALK} }} }}"
+
+
+def counted(verb: str) -> str:
+    """The document that asks how many a walk reaches, and how they divide."""
+    return f"query({ASKED}) {{ walk: {verb}({BOUNDS}, first: $first) {{ {TRUTH} {FACETS} }} }}"
+
+
+def table(verb: str) -> str:
+    """The document that asks for a page of the walk *verb* as columns."""
+    inner = "table(first: $first) { columns pageInfo { hasNextPage endCursor } }"
+    return f"query({ASKED}) {{ walk: {verb}({BOUNDS}) {{ {inner} }} }}"
 
 
 def mutation(verb: str) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """The questions: artifacts, walks, audits, runs and their logs."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from lineage.artifacts import ArtifactKind
@@ -9,13 +8,13 @@ from lineage.client import documents, waiting
 from lineage.client.answers import Rows
 from lineage.client.artifacts import Artifact, Audit
 from lineage.client.runs import Run, Trial, as_kind
-from lineage.client.session import PAGE, Ref, Session, id_of
+from lineage.client.session import PAGE, Ref, id_of
 from lineage.client.waiting import Progress
-from lineage.client.walks import Path, Walk
+from lineage.client.walking import Walking
 from lineage.errors import NotFound
 
 
-class Questions(Session):
+class Questions(Walking):
     """Everything that is asked of the graph."""
 
     def artifact(
@@ -47,19 +46,6 @@ class Questions(Session):
     def search(self, text: str, *, kinds: Sequence[ArtifactKind | str] = (), first: int = 20) -> Rows[Artifact]:
         """Artifacts that match words, the best first."""
         return self._pages(documents.SEARCH, Artifact, first, text=text, kinds=_kinds(kinds) or None)
-
-    def impact(self, *of: Ref, **bounds: Any) -> Walk:
-        """Everything that depends on *of*; *bounds* are kinds, max_depth, as_of, first, after."""
-        return self._walk("impact", of, **bounds)
-
-    def provenance(self, *of: Ref, **bounds: Any) -> Walk:
-        """Everything that *of* depends on; *bounds* as for `impact`."""
-        return self._walk("provenance", of, **bounds)
-
-    def paths(self, source: Ref, target: Ref, first: int = 10) -> list[Path]:
-        """The shortest ways along dependencies from *source* to *target*."""
-        variables = {"from": id_of(source), "to": id_of(target), "first": first}
-        return [Path.read(each) for each in self.query(documents.PATHS, **variables)["paths"]]
 
     def audit(self, model: Ref) -> Audit:
         """Where a model comes from, whether the record is whole, and whether the bytes are still those recorded."""
@@ -113,22 +99,6 @@ class Questions(Session):
         if found is None:
             raise NotFound(f"there is no run with the id {id!r}")
         return Run.read(found)
-
-    def _walk(
-        self,
-        verb: str,
-        of: Sequence[Ref],
-        *,
-        kinds: Sequence[ArtifactKind | str] = (),
-        max_depth: int | None = None,
-        as_of: datetime | None = None,
-        first: int = PAGE,
-        after: str | None = None,
-    ) -> Walk:
-        bounds = {"maxDepth": max_depth, "asOf": as_of.isoformat() if as_of else None, "first": first, "after": after}
-        ids = [id_of(each) for each in of]
-        found = self.query(documents.walk(verb), of=ids, kinds=_kinds(kinds) or None, **bounds)["walk"]
-        return Walk.read(found, origins=tuple(each for each in of if isinstance(each, Artifact)))
 
 
 def _kinds(kinds: Sequence[ArtifactKind | str]) -> list[str]:

@@ -42,6 +42,31 @@ class Path:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Facets:
+    """How an answer divides: by kind, by who recorded it, by the id of the deployment that serves and depends on it."""
+
+    total: int
+    complete: bool
+    truncated_by: tuple[str, ...]
+    kinds: Mapping[str, int]
+    owners: Mapping[str, int]
+    deployments: Mapping[str, int]
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Self:
+        """Read it from an answer."""
+        facets = data["facets"]
+        return cls(
+            total=data["totalCount"],
+            complete=data["complete"],
+            truncated_by=tuple(data["truncatedBy"]),
+            kinds={ArtifactKind[kind].value: count for kind, count in labels(facets["kinds"], "kind").items()},
+            owners=labels(facets["owners"], "owner"),
+            deployments={each["deployment"]["id"]: int(each["count"]) for each in facets["deployments"]},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Walk:
     """What a walk reached, the nearest first; in a notebook it draws itself.
 
@@ -53,6 +78,8 @@ class Walk:
     counts: Mapping[str, int]
     complete: bool
     truncated_by: tuple[str, ...] = ()
+    #: Up to which distance a cut answer is whole.
+    whole_to: int | None = None
     reached: Rows[Reached] = field(default_factory=lambda: Rows([]), repr=False)
     links: tuple[Link, ...] = field(default=(), repr=False)
     origins: tuple[Artifact, ...] = ()
@@ -72,6 +99,7 @@ class Walk:
             counts={ArtifactKind[kind].value: count for kind, count in labels(data["counts"], "kind").items()},
             complete=data["complete"],
             truncated_by=tuple(data["truncatedBy"]),
+            whole_to=data["wholeTo"],
             reached=Rows(reached, total=data["totalCount"]),
             links=tuple(links),
             origins=origins,

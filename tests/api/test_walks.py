@@ -1,6 +1,6 @@
 """Impact, provenance, paths, search and audit over HTTP."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -73,7 +73,7 @@ async def test_pages_of_a_walk(client: Client, store: Store) -> None:
         seen += page["edges"]
         after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
 
-    assert whole == seen
+    assert [(each["distance"], each["node"]) for each in whole] == [(each["distance"], each["node"]) for each in seen]
 
 
 async def test_a_walk_that_is_cut_says_so(client: Client, store: Store) -> None:
@@ -93,6 +93,64 @@ async def test_the_graph_as_it_was(client: Client, store: Store) -> None:
     walk = (await client.ask(IMPACT, {"of": of, "asOf": at}))["walk"]
 
     assert {"flights.delay", "late"} == {edge["node"]["name"] for edge in walk["edges"]}
+
+
+async def test_pages_are_of_the_first_instant(client: Client, store: Store) -> None:
+    """What is recorded after the first page is on none of the later ones, though it would be nearer."""
+    made = await a_chain(store)
+    of = [made["flights"].id]
+    first = (await client.ask(IMPACT, {"of": of, "first": 2}))["walk"]
+    new = Artifact.defined(K.MODEL, "new", {})
+    edges = [Edge(type=E.TRAINED_ON, source=each, target=of[0]) for each in (new.id, made["model"].id)]
+    await store.artifacts.record([new], edges, now=datetime.now(UTC), by="t")
+
+    rest = (await client.ask(IMPACT, {"of": of, "after": first["pageInfo"]["endCursor"]}))["walk"]
+
+    assert (6, 6) == (first["totalCount"], rest["totalCount"])
+    assert [2, 3, 4, 5] == [edge["distance"] for edge in rest["edges"]]
+    assert 7 == (await client.ask(IMPACT, {"of": of}))["walk"]["totalCount"]
+    other = {"of": of, "after": first["pageInfo"]["endCursor"], "asOf": "2020-01-01T00:00:00Z"}
+    assert "INVALID_INPUT" == (await client.refused(IMPACT, other))["code"]
+
+
+async def test_an_answer_in_other_shapes(client: Client, store: Store) -> None:
+    """Counts alone, facets, columns and a drawing are all of the one answer, which stops and filters narrow."""
+    made = await a_chain(store)
+    query = """query ($of: [ID!]!, $stop: StopInput, $filter: WalkFilter, $types: [EdgeType!]) {
+      impact(of: $of, stop: $stop, filter: $filter, types: $types) { totalCount wholeTo
+        facets { kinds { kind count } owners { owner count } deployments { count } }
+        table(first: 2) { columns pageInfo { hasNextPage } }
+        subgraph { complete nodes { distance node { name } } links { type source } } } }"""
+    of = [made["flights.delay"].id]
+
+    whole = (await client.ask(query, {"of": of}))["impact"]
+    stopped = (await client.ask(query, {"of": of, "stop": {"kinds": ["FEATURE_SET"], "shown": False}}))["impact"]
+    named = await client.ask(query, {"of": of, "filter": {"name": "model", "property": {"key": "n", "value": "model"}}})
+    derived = (await client.ask(query, {"of": of, "types": ["DERIVED_FROM"]}))["impact"]
+
+    assert (5, None, [{"owner": "t", "count": 5}]) == (whole["totalCount"], whole["wholeTo"], whole["facets"]["owners"])
+    assert ["Feature", "Feature"] == whole["table"]["columns"]["kind"]
+    assert ([1, 1], True) == (whole["table"]["columns"]["distance"], whole["table"]["pageInfo"]["hasNextPage"])
+    assert (6, 6, True) == (
+        len(whole["subgraph"]["nodes"]),
+        len(whole["subgraph"]["links"]),
+        whole["subgraph"]["complete"],
+    )
+    assert (2, 1, 4) == (stopped["totalCount"], named["impact"]["totalCount"], derived["totalCount"])
+
+
+async def test_why_an_artifact_is_in_the_answer(client: Client, store: Store) -> None:
+    """The shortest ways from any start, and whether there are more than are shown."""
+    made = await a_chain(store)
+    query = """query ($of: [ID!]!, $node: ID!, $first: Int!) { why(of: $of, node: $node, first: $first) {
+      more paths { nodes { name } links { type } } } }"""
+    of = [made["flights"].id, made["flights.delay"].id]
+
+    one = (await client.ask(query, {"of": of, "node": made["delays"].id, "first": 1}))["why"]
+    most = (await client.ask(query, {"of": of, "node": made["delays"].id, "first": 10}))["why"]
+
+    assert (1, True) == (len(one["paths"]), one["more"])
+    assert ([2, 2, 3, 3], False) == ([len(path["links"]) for path in most["paths"]], most["more"])
 
 
 async def test_what_a_model_comes_from(client: Client, store: Store) -> None:

@@ -87,6 +87,13 @@ def test_training_set_from_features(client: Client, tmp_path: Path) -> None:
     assert [amount.id, feature_set.id, training_set.id] == [each.artifact.id for each in walk.reached]
     assert [1, 2, 3] == [each.distance for each in walk.reached]
     assert {"Feature": 1, "FeatureSet": 1, "TrainingSet": 1} == walk.counts
+    facets = client.facets(column, stop_kinds=["FeatureSet"], stops_shown=False)
+    assert (1, {"Feature": 1}, True) == (facets.total, facets.kinds, facets.complete)
+    rows = list(client.rows(column, page=2))
+    assert [each.artifact.id for each in walk.reached] == [row["id"] for row in rows]
+    assert [1, 2, 3] == [row["distance"] for row in rows]
+    ways, more = client.why(column, node=training_set)
+    assert ([3], False) == ([len(way.links) for way in ways], more)
 
 
 def test_a_walk_is_a_picture_and_a_frame(client: Client, tmp_path: Path) -> None:
