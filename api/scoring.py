@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import anyio
-import httpx
+import httpcore
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,7 +29,8 @@ RETRY_SECONDS = 0.1
 CONNECTIONS = 100  # to one replica
 #: Paths of a replica, by the method that they are asked by.
 PATHS: Mapping[str, str] = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
-PASSED = ("content-type", "retry-after")
+PASSED = (b"content-type", b"retry-after")
+TIMEOUT = {"connect": CONNECT_SECONDS, "read": SCORE_SECONDS, "write": SCORE_SECONDS, "pool": SCORE_SECONDS}
 
 
 @dataclass(kw_only=True)
@@ -52,7 +53,7 @@ class Scoring:
     def __init__(self, services: Services, metrics: Metrics) -> None:
         self.services, self.metrics = services, metrics
         self._targets: dict[str, Target] = {}
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
 
     def routes(self) -> list[BaseRoute]:
         """The routes, to be mounted at the root."""
@@ -82,22 +83,26 @@ class Scoring:
             if socket is None:
                 return _failed(503, f"nothing serves {name!r} at present: {target.endpoint.state.value}")
             try:
-                found = await self._client(socket).request(
-                    method, f"/{path}", content=body, headers={"Content-Type": content_type} if content_type else None
+                found = await self._pool(socket).request(
+                    method,
+                    f"http://replica/{path}",
+                    headers={"Host": "replica", "Content-Type": content_type or "none"},
+                    content=body,
+                    extensions={"timeout": TIMEOUT},
                 )
-            except httpx.TimeoutException:
+            except httpcore.TimeoutException:
                 return _failed(504, f"the model took longer than {SCORE_SECONDS:.0f} s")
-            except httpx.TransportError:
+            except (httpcore.NetworkError, httpcore.ProtocolError):
                 if time.monotonic() > until:
                     return _failed(503, f"no replica of {name!r} answers")
                 is_fresh = True
                 await anyio.sleep(RETRY_SECONDS)
                 continue
-            if found.status_code == 503 and time.monotonic() < until:
+            if found.status == 503 and time.monotonic() < until:
                 await anyio.sleep(RETRY_SECONDS)  # it has as many connections as it takes
                 continue
-            headers = {each: found.headers[each] for each in PASSED if each in found.headers}
-            return Response(found.content, found.status_code, headers)
+            headers = {name.decode(): text.decode() for name, text in found.headers if name.lower() in PASSED}
+            return Response(found.content, found.status, headers)
 
     async def _target(self, id: str, name: str, *, fresh: bool) -> Target:
         """Where the endpoint *id* is served; while the graph is away, where it was served last."""
@@ -119,19 +124,18 @@ class Scoring:
         await self._tidy()
         return self._targets[id]
 
-    def _client(self, socket: str) -> httpx.AsyncClient:
-        if socket not in self._clients:
-            limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-            transport = httpx.AsyncHTTPTransport(uds=sockets.short(socket), limits=limits)
-            timeout = httpx.Timeout(SCORE_SECONDS, connect=CONNECT_SECONDS)
-            self._clients[socket] = httpx.AsyncClient(transport=transport, base_url="http://replica", timeout=timeout)
-        return self._clients[socket]
+    def _pool(self, socket: str) -> httpcore.AsyncConnectionPool:
+        if socket not in self._pools:
+            self._pools[socket] = httpcore.AsyncConnectionPool(
+                uds=sockets.short(socket), max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS
+            )
+        return self._pools[socket]
 
     async def _tidy(self) -> None:
         """Close the connections to replicas that no endpoint has any more."""
         known = {each.socket for target in self._targets.values() for each in target.endpoint.replicas}
-        for socket in [each for each in self._clients if each not in known]:
-            await self._clients.pop(socket).aclose()
+        for socket in [each for each in self._pools if each not in known]:
+            await self._pools.pop(socket).aclose()
 
 
 def _failed(status: int, message: str) -> Response:
