@@ -16,10 +16,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from api.context import Services
+from api.raw import Raw
 from api.telemetry import Metrics
 from lineage import sockets
 from lineage.endpoints import Endpoint, endpoint_id
-from lineage.errors import NotFound, Unavailable
+from lineage.errors import InvalidInput, NotFound, Unavailable
 
 ROUTE_SECONDS = 1.0  # that a route is used before the graph is asked again; replicas drain for longer
 SCORE_SECONDS = 60.0
@@ -30,6 +31,7 @@ CONNECTIONS = 100  # to one replica
 #: Paths of a replica, by the method that they are asked by.
 PATHS: Mapping[str, str] = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
 PASSED = (b"content-type", b"retry-after")
+CODES = {400: "BAD_REQUEST", 503: "TEMPORARILY_UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
 TIMEOUT = {"connect": CONNECT_SECONDS, "read": SCORE_SECONDS, "write": SCORE_SECONDS, "pool": SCORE_SECONDS}
 
 
@@ -52,6 +54,7 @@ class Scoring:
 
     def __init__(self, services: Services, metrics: Metrics) -> None:
         self.services, self.metrics = services, metrics
+        self._raw = Raw(services.store)
         self._targets: dict[str, Target] = {}
         self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
 
@@ -67,8 +70,13 @@ class Scoring:
         path = request.url.path.rpartition("/")[2]
         body = await request.body()
         content_type = request.headers.get("content-type", "")
-        began = time.perf_counter()
-        answer = await self._answer(endpoint_id(namespace, name), name, request.method, path, body, content_type)
+        began, id = time.perf_counter(), endpoint_id(namespace, name)
+        try:
+            if path == "invocations" and request.query_params.get("raw", "").lower() in {"true", "1"}:
+                body = await self._computed(id, name, body)
+            answer = await self._answer(id, name, request.method, path, body, content_type)
+        except InvalidInput as error:
+            answer = _failed(400, str(error))
         if path == "invocations":
             self.metrics.scored.labels(namespace, name, answer.status_code).inc()
             self.metrics.scoring_seconds.labels(namespace, name).observe(time.perf_counter() - began)
@@ -103,6 +111,11 @@ class Scoring:
                 continue
             headers = {name.decode(): text.decode() for name, text in found.headers if name.lower() in PASSED}
             return Response(found.content, found.status, headers)
+
+    async def _computed(self, id: str, name: str, body: bytes) -> bytes:
+        """The features of raw rows, by the SQL that the live version's model was trained with."""
+        target = await self._target(id, name, fresh=False)
+        return await self._raw.body(str(target.endpoint.live or target.endpoint.wanted), body)
 
     async def _target(self, id: str, name: str, *, fresh: bool) -> Target:
         """Where the endpoint *id* is served; while the graph is away, where it was served last."""
@@ -140,6 +153,6 @@ class Scoring:
 
 def _failed(status: int, message: str) -> Response:
     """An error in the shape that MLflow's clients read."""
-    body = {"error_code": "TEMPORARILY_UNAVAILABLE" if status == 503 else "DEADLINE_EXCEEDED", "message": message}
+    body = {"error_code": CODES[status], "message": message}
     headers = {"Retry-After": "2"} if status == 503 else {}
     return Response(orjson.dumps(body), status, headers, media_type="application/json")

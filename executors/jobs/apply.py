@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 from executors.jobs import stage
 from executors.jobs.job import Job, Landing
 from executors.jobs.landing import measured
-from executors.jobs.prepare import sources_of
 from lineage import models
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.data import splits
+from lineage.members import sources_of
 from lineage.requests import environment_of, trained_on
 from lineage.runs import RunState
 

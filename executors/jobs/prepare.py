@@ -8,8 +8,8 @@ from executors import environments
 from executors.jobs.job import Job, Landing
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, digest_of
 from lineage.data import datasets, splits
+from lineage.members import sources_of
 from lineage.runs import RunState
-from lineage.store import Store
 
 K = ArtifactKind
 PROGRESS_STEP = 0.05  # a smaller step of progress is not worth a write
@@ -52,19 +52,6 @@ async def materialise(job: Job) -> Landing:
     labels = {name: spec[name] for name in ("namespace", "description", "tags")}
     training_set, edges = found.artifact(spec["name"], **labels)
     return Landing(artifacts=[training_set], edges=edges, result={"training_set": training_set.id})
-
-
-async def sources_of(store: Store, feature_set: Artifact) -> tuple[dict[str, Artifact], dict[str, Artifact]]:
-    """The features of a feature set by id, label and those that they use included, and their datasets by name."""
-    label = [feature_set.body["label"]] if feature_set.body.get("label") else []
-    wanted, features = [*feature_set.body["features"], *label], dict[str, Artifact]()
-    while wanted:
-        found = await store.artifacts.by_ids(wanted)
-        features |= found
-        wanted = [id for each in found.values() for id in each.body.get("features", ()) if id not in features]
-    ids = {id for feature in features.values() for id in feature.body["datasets"].values()}
-    sources = await store.artifacts.by_ids(sorted(ids))
-    return features, {dataset.name: dataset for dataset in sources.values()}
 
 
 async def resolve(job: Job) -> Landing:

@@ -144,14 +144,15 @@ def lacking(feature: Artifact, datasets: Mapping[str, Artifact]) -> list[tuple[s
     """What a feature needs and *datasets* lack: datasets by name, and columns of those that are there."""
     names = {(table.alias or table.name).casefold(): table.name for table, _ in sources.members(feature.body["source"])}
     missing: list[tuple[str, str | None]] = [(name, None) for name in sorted(set(names.values()) - set(datasets))]
-    for alias, column in sorted(set(_columns_of(feature))):
+    for alias, column in sorted(set(columns_of(feature))):
         name = names[alias]
         if name in datasets and column.casefold() not in sources.Table.of(alias, datasets[name]).columns:
             missing.append((name, column))
     return missing
 
 
-def _columns_of(feature: Artifact) -> Iterator[tuple[str, str]]:
+def columns_of(feature: Artifact) -> Iterator[tuple[str, str]]:
+    """What a feature uses: the alias of each table, and the name of the column."""
     body = feature.body
     trees: list[exp.Expr] = [parse_expression(each) for each in (body["expression"], *(k["sql"] for k in body["keys"]))]
     trees.append(parse_from(body["source"]))

@@ -172,6 +172,19 @@ def test_deploy_score_and_see_it_in_the_graph(world: World) -> None:
     assert 'lineage_scoring_requests_total{deployment="cells",namespace="default",status="400"} 1.0' in text
 
 
+def test_raw_rows_are_scored_by_the_sql_of_training(world: World) -> None:
+    """A caller may send columns of the dataset; the features are computed as they were for training."""
+    client = world.client
+    client.wait(client.deploy("raw", world.models["learned"]))
+    url = f"{client.url}/deployments/raw/invocations?raw=true"
+
+    answer = httpx.post(url, json={"dataframe_records": [{"id": 1, **ROW}, {"id": 2, **ROW, "mean_radius": 30.0}]})
+    wrong = httpx.post(url, json={"dataframe_records": [{"id": 1, "mean_radius": 30.0}]})
+
+    assert {"predictions": [True, False]} == answer.json()
+    assert (400, "row 0 lacks the column 'mean_texture' of 'cells'") == (wrong.status_code, wrong.json()["message"])
+
+
 def test_a_new_version_replaces_the_old_one_without_a_lost_request(world: World) -> None:
     """Under load, every request is answered while a new version takes over, by the one or by the other."""
     client = world.client
