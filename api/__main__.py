@@ -33,7 +33,8 @@ log = structlog.get_logger()
 def listening(settings: Settings) -> socket.socket:
     """A socket bound to the address of *settings*; raise InvalidInput when it cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's delay off only where a socket names its protocol: 40 ms a request on an open connection.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.host, settings.port))
