@@ -18,7 +18,7 @@ from tests.store.oracle import KINDS, World, asked, questions, recorded, some_wo
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 K = ArtifactKind
-thorough = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+thorough = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 brief = settings(thorough, max_examples=12)
 
 
