@@ -1,7 +1,7 @@
 """The audit of a model: every fact that a reviewer asks, each with the node it comes from, and what is missing."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from lineage.store.walks import Direction
 
 K = ArtifactKind
 MOST = 5_000  # artifacts that one audit takes in
+#: What reading a body of an unexpected shape raises.
+ODD = (AttributeError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ async def audit(
     """
     model = await _model(store, id)
     record = await _record(store, model, trial_counts)
-    found = [each for section in SECTIONS for each in section(record)]
+    found = [each for name, section in SECTIONS.items() for each in _said(name, section, record)]
     checked = [each async for each in _verify(record, files)] if verify and files is not None else []
     return Audit(
         model=model,
@@ -302,41 +304,89 @@ def _history(record: Record) -> Iterator[Fact | Gap]:
         yield Fact(section="use", name=each.name, value={"kind": each.kind.value, "rows": rows}, source=each.id)
 
 
-SECTIONS: Sequence[Section] = (_model_facts, _data, _features, _code, _environment, _search, _metrics, _history)
+SECTIONS: Mapping[str, Section] = {
+    "model": _model_facts,
+    "data": _data,
+    "features": _features,
+    "code": _code,
+    "environment": _environment,
+    "search": _search,
+    "metrics": _metrics,
+    "runs": _history,
+}
+
+
+def _said(name: str, section: Section, record: Record) -> Iterator[Fact | Gap]:
+    """What a section says; bodies that other systems recorded may have any shape, and one that is odd is a gap."""
+    try:
+        yield from section(record)
+    except ODD as error:
+        message = f"what is recorded has another shape than ours, and was not read further: {error!r:.200}"
+        yield Gap(section=name, message=message)
 
 
 def _text(value: Any) -> str | None:
     return value.isoformat() if value is not None else None
 
 
-async def _verify(record: Record, files: Files) -> Any:
+async def _verify(record: Record, files: Files) -> AsyncIterator[Verified]:
     """Read again what is recorded: registered datasets where they lie, the rest from the artifact store."""
     from lineage.data import datasets  # brings DuckDB, which readers of the graph can do without
 
     for dataset in record.of(K.DATASET):
-        if dataset.body.get("uri"):
-            yield await _checked(f"dataset {dataset.name}", dataset.digest or "", datasets.verify(dataset))
-    for what, sha256 in _kept(record):
-        yield await _checked(what, sha256, files.verify(sha256))
+        yield await _checked(f"dataset {dataset.name}", dataset.digest, datasets.verify(dataset))
+    for artifact, kept in _keeping(record):
+        try:
+            named = list(kept(artifact))
+        except ODD as error:
+            message = f"what is recorded has another shape than ours: {error!r:.200}"
+            yield Verified(what=f"{artifact.kind.value} {artifact.name}", digest="", verified=False, message=message)
+            continue
+        for what, sha256 in named:
+            yield await _checked(what, sha256, files.verify(sha256))
 
 
-def _kept(record: Record) -> Iterator[tuple[str, str]]:
-    for training_set in record.of(K.TRAINING_SET):
-        for name, split in (training_set.body.get("splits") or {}).items():
-            yield f"{training_set.name} {name}", split["sha256"]
-    for code in record.of(K.MODEL_CODE):
-        if code.body.get("archive"):
-            yield f"code {code.name}", code.body["archive"]
-    for environment in record.of(K.ENVIRONMENT):
-        if environment.body.get("lock"):
-            yield f"lock of {environment.name}", environment.body["lock"]
-    for file in record.model.body.get("files") or ():
-        yield f"model {file['path']}", file["sha256"]
+Kept = Callable[[Artifact], Iterator[tuple[str, str]]]
 
 
-async def _checked(what: str, digest: str, check: Awaitable[None]) -> Verified:
+def _keeping(record: Record) -> Iterator[tuple[Artifact, Kept]]:
+    """The artifacts whose bytes are in the artifact store, each with what names them."""
+    for kind, kept in KEPT.items():
+        yield from ((artifact, kept) for artifact in record.of(kind))
+    yield record.model, _model_files
+    yield from ((each, _predictions_file) for each in record.made if each.kind is K.PREDICTIONS)
+
+
+def _splits(training_set: Artifact) -> Iterator[tuple[str, str]]:
+    for name, split in (training_set.body.get("splits") or {}).items():
+        yield f"{training_set.name} {name}", str(split["sha256"])
+
+
+def _archive(code: Artifact) -> Iterator[tuple[str, str]]:
+    if code.body.get("archive"):
+        yield f"code {code.name}", str(code.body["archive"])
+
+
+def _lock(environment: Artifact) -> Iterator[tuple[str, str]]:
+    if environment.body.get("lock"):
+        yield f"lock of {environment.name}", str(environment.body["lock"])
+
+
+def _model_files(model: Artifact) -> Iterator[tuple[str, str]]:
+    for file in model.body.get("files") or ():
+        yield f"model {file['path']}", str(file["sha256"])
+
+
+def _predictions_file(predictions: Artifact) -> Iterator[tuple[str, str]]:
+    yield f"predictions {predictions.name}", str(predictions.body["file"])
+
+
+KEPT: Mapping[ArtifactKind, Kept] = {K.TRAINING_SET: _splits, K.MODEL_CODE: _archive, K.ENVIRONMENT: _lock}
+
+
+async def _checked(what: str, digest: str | None, check: Awaitable[None]) -> Verified:
     try:
         await check
     except LineageError as error:
-        return Verified(what=what, digest=digest, verified=False, message=str(error))
-    return Verified(what=what, digest=digest, verified=True)
+        return Verified(what=what, digest=digest or "", verified=False, message=str(error))
+    return Verified(what=what, digest=digest or "", verified=True)

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import fsspec
 
+from lineage import trees
 from lineage.artifacts import Artifact, digest_of
 from lineage.data import tables
 from lineage.errors import Conflict, DigestMismatch, InvalidInput, NotFound, Unavailable
@@ -175,6 +176,8 @@ def opened(dataset: Artifact) -> Iterator[list[Path]]:
     """The files of a registered dataset, verified before they are read and unchanged when the block ends."""
     if not dataset.body.get("files"):
         raise InvalidInput(f"the dataset {dataset.name!r} is only known by name; register it", field="dataset")
+    if not isinstance(dataset.body.get("uri"), str):
+        raise InvalidInput(f"nobody has recorded where the dataset {dataset.name!r} lies", field="dataset")
     scheme, path = _split(dataset.body["uri"])
     if scheme not in {"", "file"}:
         with located(dataset.body["uri"]) as location:
@@ -196,17 +199,31 @@ def unchanged(files: Sequence[Path], name: str) -> Iterator[None]:
 
 
 def verified(dataset: Artifact, root: Path) -> list[Path]:
-    """The dataset's files below *root*; raise DigestMismatch when their bytes changed, NotFound when one is gone."""
+    """The dataset's files below *root*; raise DigestMismatch when their bytes changed, NotFound when one is gone.
+
+    The listing may come from another system: a path in it that leads out of *root* is refused. Links are followed,
+    since whoever owns the folder put them there.
+    """
     found = []
-    for each in dataset.body["files"]:
-        path = (root / each["path"]).resolve()
+    for name, sha256 in _listed(dataset):
+        path = (root / name).resolve()
         if not path.is_file():
-            raise NotFound(f"dataset {dataset.name!r}: {each['path']} is gone from {str(root)!r}")
+            raise NotFound(f"dataset {dataset.name!r}: {name} is gone from {str(root)!r}")
         actual, _ = digest(path)
-        if actual != each["sha256"]:
-            raise DigestMismatch(f"dataset {dataset.name!r}, {each['path']}", each["sha256"], actual)
+        if actual != sha256:
+            raise DigestMismatch(f"dataset {dataset.name!r}, {name}", sha256, actual)
         found.append(path)
     return found
+
+
+def _listed(dataset: Artifact) -> Iterator[tuple[str, str]]:
+    """Paths and digests of the dataset's listing; raise InvalidInput where it is not one that `listing` could make."""
+    listed = dataset.body["files"]
+    for each in listed if isinstance(listed, list) else [listed]:
+        name, sha256 = (each.get("path"), each.get("sha256")) if isinstance(each, dict) else (None, None)
+        if not isinstance(name, str) or not isinstance(sha256, str):
+            raise InvalidInput(f"the listing of dataset {dataset.name!r} is damaged: {each!r:.200}", field="files")
+        yield trees.plain(name), sha256
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

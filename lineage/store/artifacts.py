@@ -198,7 +198,8 @@ def _node(artifact: Artifact) -> Mapping[str, Any]:
 def search_text(artifact: Artifact) -> str:
     """What full-text search reads of an artifact: name, description, tags, columns and SQL."""
     body = artifact.body
-    columns = [str(column.get("name")) for column in body.get("columns", ()) if isinstance(column, dict)]
+    listed = body.get("columns")  # of any shape, where another system recorded it
+    columns = [str(each.get("name")) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     words = [artifact.name, artifact.description or "", *artifact.tags, *columns, str(body.get("sql") or "")]
     plain = " ".join(word for word in words if word)
     # The analyzer keeps `flights.dep_delay` as one word; readers look for `dep_delay` and `delay` too.

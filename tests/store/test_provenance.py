@@ -1,15 +1,17 @@
 """The audit of a model that was recorded by hand: what it says, what it misses, what it finds changed."""
 
+import hashlib
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, artifact_id
 from lineage.data import datasets
 from lineage.errors import InvalidInput, NotFound
 from lineage.files import Files
+from lineage.intake import EdgeInput, NodeInput, Ref, record_lineage
 from lineage.provenance import Audit, audit
 from lineage.runs import Outcome, Run, RunKind, RunState
 from lineage.store import Store
@@ -191,3 +193,95 @@ async def test_only_models_are_audited(store: Store, files: Files, tmp_path: Pat
         await audit(store, dataset.id)
     with pytest.raises(NotFound):
         await audit(store, "model_none")
+
+
+def outside(kind: ArtifactKind, name: str, **properties: object) -> NodeInput:
+    """A node as another system would send it."""
+    return NodeInput(kind=kind, name=name, version="1", properties=properties, digest="0" * 64)
+
+
+async def audited(store: Store, files: Files, *nodes: NodeInput) -> Audit:
+    """The verified audit of a model of another system that depends on *nodes*."""
+    model = outside(K.MODEL, "theirs")
+    ways = {K.TRAINING_SET: E.TRAINED_ON, K.ENVIRONMENT: E.RUNS_IN}
+    start = Ref(kind=K.MODEL, name="theirs", version="1")
+    middle = Ref(kind=K.TRAINING_SET, name="between", version="1")
+    edges = [EdgeInput(type=E.TRAINED_ON, source=start, target=middle)]
+    for node in nodes:
+        source = middle if node.kind is K.DATASET else start
+        end = Ref(kind=node.kind, name=node.name, version="1")
+        edges.append(EdgeInput(type=ways.get(node.kind, E.DERIVED_FROM), source=source, target=end))
+    await record_lineage(store, [model, *nodes], edges, by="them", now=NOW)
+    id = artifact_id(K.MODEL, "default", "theirs", "1")
+    return await audit(store, id, files=files, verify=True)
+
+
+@pytest.mark.parametrize("path", ["../secret.txt", "a/../../secret.txt", "/etc/hostname"])
+async def test_a_listing_leads_nowhere_else(store: Store, files: Files, tmp_path: Path, path: str) -> None:
+    """A path that another system recorded is not followed out of the dataset's folder, even where its digest fits."""
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "data").mkdir()
+    listed = [{"path": path, "sha256": hashlib.sha256(b"secret").hexdigest(), "bytes": 6}]
+
+    found = await audited(store, files, outside(K.DATASET, "d", uri=f"{tmp_path}/data/", files=listed))
+
+    (checked,) = [each for each in found.verified if each.what == "dataset d"]
+    assert (False, True) == (checked.verified, "not a plain relative path" in (checked.message or ""))
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {},
+        {"uri": None, "files": [{"path": "a.csv", "sha256": "0" * 64}]},
+        {"uri": 7, "files": 3},
+        {"uri": "/nowhere/a.csv", "files": "a.csv"},
+        {"uri": "/nowhere/a.csv", "files": [{"path": "a.csv"}], "columns": None},
+        {"uri": "/nowhere/a.csv", "files": [None], "columns": 4},
+    ],
+)
+async def test_a_dataset_that_cannot_be_read_again_is_said_so(
+    store: Store, files: Files, properties: dict[str, object]
+) -> None:
+    """No address, no listing, a damaged one: none is passed over in silence, and none raises."""
+    found = await audited(store, files, outside(K.DATASET, "d", **properties))
+
+    assert [False] == [each.verified for each in found.verified if each.what == "dataset d"]
+    assert not found.complete
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "section"),
+    [
+        (K.TRAINING_SET, {"splits": {"train": {"rows": 3}}}, "data"),
+        (K.TRAINING_SET, {"splits": [1]}, "data"),
+        (K.ENVIRONMENT, {"locked": ["scikit-learn"], "lock": 5}, "environment"),
+        (K.MODEL_CODE, {"git": "main", "archive": ["x"]}, "code"),
+        (K.HYPERPARAMETERS, {"values": 3}, "search"),
+    ],
+)
+async def test_an_odd_record_is_a_gap(
+    store: Store, files: Files, kind: ArtifactKind, properties: dict[str, object], section: str
+) -> None:
+    """What other systems record may have any shape; the audit says that it could not read it."""
+    found = await audited(store, files, outside(kind, "odd", **properties))
+
+    assert "another shape" in " ".join(gap.message for gap in found.gaps if gap.section == section)
+
+
+async def test_the_bytes_of_predictions_are_read_again(store: Store, files: Files) -> None:
+    """What a model predicted is verified as well, and a record without its file is said so."""
+    kept = await files.put_bytes(b"rows")
+    model = Ref(kind=K.MODEL, name="m", version="1")
+    nodes = [outside(K.MODEL, "m"), outside(K.PREDICTIONS, "kept", file=kept.sha256), outside(K.PREDICTIONS, "lost")]
+    edges = [
+        EdgeInput(type=E.DERIVED_FROM, source=Ref(kind=K.PREDICTIONS, name=name, version="1"), target=model)
+        for name in ("kept", "lost")
+    ]
+    await record_lineage(store, nodes, edges, by="them", now=NOW)
+
+    found = await audit(store, artifact_id(K.MODEL, "default", "m", "1"), files=files, verify=True)
+
+    assert {"predictions kept": True, "Predictions lost": False} == {
+        each.what: each.verified for each in found.verified
+    }
