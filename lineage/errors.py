@@ -20,7 +20,6 @@ LineageError
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-
 FEW = 12  # names that a message may list
 
 
