@@ -8,6 +8,7 @@ import strawberry
 
 from api.artifacts import Artifact, Asset, Node, shown
 from api.audits import Audit
+from api.comparisons import Comparison
 from api.context import Info
 from api.deployments import DeploymentQuery
 from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
@@ -17,7 +18,7 @@ from api.runs import Run
 from api.sdl import input_type, object_type
 from api.walks import Walk, walked
 from lineage import artifacts as domain
-from lineage import provenance
+from lineage import comparison, provenance
 from lineage import runs as domain_runs
 from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.runs import RunKind, RunState
@@ -199,6 +200,12 @@ class Query(DeploymentQuery):
             services.store, model, files=services.files, verify=verify, trial_counts=services.studies.counts
         )
         return Audit.of(found)
+
+    @strawberry.field
+    async def compare(self, info: Info, a: strawberry.ID, b: strawberry.ID) -> Comparison:
+        """What differs between two artifacts of one kind, and their nearest common ancestors."""
+        services = info.context.services
+        return Comparison.of(await comparison.compare(services.store, a, b, files=services.files))
 
     @strawberry.field
     async def run(self, info: Info, id: strawberry.ID) -> Run | None:

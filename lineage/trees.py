@@ -27,8 +27,8 @@ def pack(tree: Sequence[tuple[str, bytes]]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, target: Path) -> None:
-    """Write the files of an archive below *target*; raise InvalidInput when it is not one that `pack` could have made.
+def read(data: bytes) -> dict[str, bytes]:
+    """The files of an archive by their paths; raise InvalidInput when it is not one that `pack` could have made.
 
     Links, devices and paths that lead out are refused here and not by `tarfile`'s filters, which the first releases
     of Python 3.11 do not have.
@@ -40,14 +40,20 @@ def unpack(data: bytes, target: Path) -> None:
                 raise InvalidInput(f"the archive holds {odd[0]!r}, which is no plain file", field="archive")
             if len({member.name for member in members}) < len(members):
                 raise InvalidInput("the archive holds a path twice", field="archive")
-            for member in members:
-                stream = archive.extractfile(member)
-                assert stream is not None  # it is a regular file
-                _write(target / plain(member.name), stream.read())
+            return {plain(member.name): _content(archive, member) for member in members}
     except tarfile.TarError as error:
         raise InvalidInput(f"the archive cannot be read: {error}", field="archive") from error
 
 
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
+    assert stream is not None  # it is a regular file
+    return stream.read()
+
+
+def unpack(data: bytes, target: Path) -> None:
+    """Write the files of an archive below *target*, all of them or none; raise InvalidInput as `read` does."""
+    for name, content in read(data).items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

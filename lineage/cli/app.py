@@ -187,6 +187,20 @@ def audit(what: What, namespace: Namespace = "default", home: Home = None, as_js
 
 
 @app.command()
+def compare(
+    first: What,
+    second: Annotated[str, typer.Argument(help="The other one, named in the same way.")],
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """What differs between two artifacts of one kind, in all that they were made of, and what both come from."""
+    from lineage.cli import asking
+
+    asking.compare(client_of(home), first, second, namespace=namespace, as_json=as_json)
+
+
+@app.command()
 def search(
     text: Annotated[str, typer.Argument(help="Words to look for.")],
     kind: Kinds = None,

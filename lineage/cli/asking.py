@@ -73,6 +73,15 @@ def audit(client: Client, what: str, *, namespace: str, as_json: bool) -> bool:
     return found.complete
 
 
+def compare(client: Client, a: str, b: str, *, namespace: str, as_json: bool) -> None:
+    """Print what differs between two artifacts."""
+    found = client.compare(find(client, a, namespace=namespace), find(client, b, namespace=namespace))
+    if as_json:
+        printing.as_json(found)
+    else:
+        printing.comparison(found)
+
+
 def search(client: Client, text: str, *, kinds: Sequence[str], first: int, as_json: bool) -> None:
     """Print what matches *text*."""
     found = client.search(text, kinds=kinds, first=first)

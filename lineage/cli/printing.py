@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lineage.client import Artifact, Audit, Deployment, Facets, Rows, Run, Trial, Walk
+from lineage.client import Artifact, Audit, Comparison, Deployment, Facets, Rows, Run, Trial, Walk
 
 out = Console(highlight=False)
+SHORT = 60  # characters of a value that a table shows
 
 
 def as_json(value: Any) -> None:
@@ -117,6 +118,26 @@ def audit(found: Audit) -> None:
     for each in found.verified_digests:
         if not each.verified:
             out.print(f"[red]not verified[/red] {escape(each.what)}: {escape(each.message or each.digest)}")
+
+
+def comparison(found: Comparison) -> None:
+    """Print what differs between two artifacts, and what both come from."""
+    out.print(f"{escape(str(found.a))} and {escape(str(found.b))}: {len(found.differences)} differences")
+    rows = [(each.section, each.name, _short(each.a), _short(each.b), each.delta) for each in found.differences]
+    if rows:
+        out.print(table(rows, "section", "name", "first", "second", "delta"))
+    for each in found.differences:
+        if each.text:
+            out.print(escape(each.text))
+    if found.ancestors:
+        out.print(f"both come from {escape(', '.join(str(each) for each in found.ancestors))}")
+    if not found.complete:
+        out.print("[red]one of them depends on more than was read[/red]")
+
+
+def _short(value: Any) -> str | None:
+    text = None if value is None else str(value)
+    return text if text is None or len(text) <= SHORT else f"{text[:SHORT]}…"
 
 
 def runs(found: Rows[Run]) -> None:

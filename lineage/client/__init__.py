@@ -3,6 +3,7 @@
 from lineage.client.answers import Rows
 from lineage.client.artifacts import Artifact, Audit, Fact, Gap, Promotion, VerifiedDigest
 from lineage.client.client import Client
+from lineage.client.comparisons import Comparison, Difference
 from lineage.client.deployments import Deployment
 from lineage.client.runs import Run, Trial
 from lineage.client.walks import Facets, Link, Path, Reached, Walk
@@ -11,7 +12,9 @@ __all__ = [
     "Artifact",
     "Audit",
     "Client",
+    "Comparison",
     "Deployment",
+    "Difference",
     "Facets",
     "Fact",
     "Gap",

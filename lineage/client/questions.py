@@ -7,6 +7,7 @@ from lineage.artifacts import ArtifactKind
 from lineage.client import documents, waiting
 from lineage.client.answers import Rows
 from lineage.client.artifacts import Artifact, Audit
+from lineage.client.comparisons import Comparison
 from lineage.client.runs import Run, Trial, as_kind
 from lineage.client.session import PAGE, Ref, id_of
 from lineage.client.waiting import Progress
@@ -50,6 +51,10 @@ class Questions(Walking):
     def audit(self, model: Ref) -> Audit:
         """Where a model comes from, whether the record is whole, and whether the bytes are still those recorded."""
         return Audit.read(self.query(documents.AUDIT, model=id_of(model))["audit"])
+
+    def compare(self, a: Ref, b: Ref) -> Comparison:
+        """What differs between two artifacts of one kind, and their nearest common ancestors."""
+        return Comparison.read(self.query(documents.COMPARE, a=id_of(a), b=id_of(b))["compare"])
 
     def run(self, id: Ref) -> Run:
         """One run with what it used and made; raise NotFound."""

@@ -1,0 +1,169 @@
+"""What differs between two artifacts, and what they have in common."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineage import trees
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.comparison import DIFF_LINES, Change, Comparison, compare, differences
+from lineage.errors import InvalidInput, NotFound
+from lineage.files import Files
+from lineage.store import Store
+from tests.conftest import NOW
+
+K, E = ArtifactKind, EdgeType
+
+store_tests = [pytest.mark.anyio, pytest.mark.neo4j]
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["a", "b"]))
+SIDES = st.fixed_dictionaries({"data": st.dictionaries(st.sampled_from("xyz"), VALUES)})
+
+
+@given(SIDES)
+def test_nothing_differs_from_itself(side: Mapping[str, Mapping[str, Any]]) -> None:
+    """A description compared with itself has no difference."""
+    assert [] == list(differences(side, side))
+
+
+@given(SIDES, SIDES)
+def test_the_other_way_round(a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]) -> None:
+    """Turned round, what was added is removed, values change places, and deltas their sign."""
+    turned = {Change.ADDED: Change.REMOVED, Change.REMOVED: Change.ADDED, Change.CHANGED: Change.CHANGED}
+    there = [(turned[each.change], each.name, each.b, each.a, each.delta) for each in differences(a, b)]
+    back = [(e.change, e.name, e.a, e.b, None if e.delta is None else -e.delta) for e in differences(b, a)]
+    assert there == back
+
+
+def defined(kind: ArtifactKind, name: str, version: str, /, **body: Any) -> Artifact:
+    """An artifact recorded by hand."""
+    return Artifact(kind=kind, name=name, version=version, digest=version * 8, body=body)
+
+
+async def pair(store: Store, files: Files) -> tuple[Artifact, Artifact]:
+    """Two models of one dataset, with other code, packages, values and metrics."""
+    data = defined(K.DATASET, "d", "1", row_count=3)
+    column = defined(K.COLUMN, "d.x", "1", type="BIGINT", statistics={"mean": 2.0})
+    training_set = defined(K.TRAINING_SET, "t", "1", split={"by": "HASH"}, splits={"train": {"rows": 2}})
+    edges = [
+        Edge(type=E.DERIVED_FROM, source=column.id, target=data.id),
+        Edge(type=E.DERIVED_FROM, source=training_set.id, target=data.id),
+    ]
+    nodes, models = [data, column, training_set], []
+    for version, c, f1, package in (("1", 1, 0.5, "1.4"), ("2", 2, 0.75, "1.5")):
+        source = f"C = {c}\nprint(C)\n".encode()
+        archive = await files.put_bytes(trees.pack([("model.py", source), *([("new.bin", b"\xff")] if c == 2 else [])]))
+        code = defined(K.MODEL_CODE, "code", version, archive=archive.sha256)
+        environment = defined(K.ENVIRONMENT, "env", version, language="python", version="3.11")
+        library = defined(K.PACKAGE, "scikit-learn", package)
+        values = defined(K.HYPERPARAMETERS, "h", version, values={"C": c, "solver": "lbfgs"})
+        score = defined(K.EVALUATION, f"e{version}", version, split="test", values={"f1": f1})
+        model = defined(K.MODEL, "m", version, task="classification")
+        nodes += [code, environment, library, values, score, model]
+        edges += [
+            Edge(type=E.DERIVED_FROM, source=model.id, target=code.id),
+            Edge(type=E.DERIVED_FROM, source=model.id, target=values.id),
+            Edge(type=E.RUNS_IN, source=model.id, target=environment.id),
+            Edge(type=E.INCLUDES, source=environment.id, target=library.id),
+            Edge(type=E.TRAINED_ON, source=model.id, target=training_set.id),
+            Edge(type=E.EVALUATED_BY, source=model.id, target=score.id),
+        ]
+        models.append(model)
+    await store.artifacts.record(nodes, edges, now=NOW, by="ann")
+    return models[0], models[1]
+
+
+def said(found: Comparison) -> list[tuple[Any, ...]]:
+    """The differences as rows."""
+    return [(each.section, each.name, each.change.value, each.a, each.b, each.delta) for each in found.differences]
+
+
+class TestInTheGraph:
+    """Comparisons of what is recorded."""
+
+    pytestmark = store_tests
+
+    async def test_two_models(self, store: Store, tmp_path: Path) -> None:
+        """Each value that differs stands once, under its section; what is equal does not stand at all."""
+        files = Files(str(tmp_path / "files"))
+        a, b = await pair(store, files)
+
+        found = await compare(store, a.id, b.id, files=files)
+
+        assert [
+            ("environment", "scikit-learn", "CHANGED", "1.4", "1.5", None),
+            ("hyperparameters", "C", "CHANGED", 1, 2, 1.0),
+            ("metrics", "test.f1", "CHANGED", 0.5, 0.75, 0.25),
+            ("artifact", "digest", "CHANGED", "1" * 8, "2" * 8, None),
+            ("code", "code/model.py", "CHANGED", None, None, None),
+            ("code", "code/new.bin", "ADDED", None, None, None),
+        ] == said(found)
+        texts = {each.name: each.text for each in found.differences if each.text}
+        assert "-C = 1\n+C = 2\n print(C)" in str(texts["code/model.py"])
+        assert "no text" in str(texts["code/new.bin"])
+        assert found.complete
+
+    async def test_the_nearest_common_ancestor(self, store: Store, tmp_path: Path) -> None:
+        """The training set is what both come from; the dataset behind it is common too, but not the nearest."""
+        a, b = await pair(store, Files(str(tmp_path / "files")))
+        found = await compare(store, a.id, b.id)
+        assert ["t"] == [each.name for each in found.ancestors]
+
+    async def test_an_ancestor_of_the_other(self, store: Store) -> None:
+        """Of two datasets, one derived from the other, the nearest common ancestor is the elder itself."""
+        elder, younger = defined(K.DATASET, "d", "1", row_count=3), defined(K.DATASET, "d", "2", row_count=4)
+        edges = [Edge(type=E.DERIVED_FROM, source=younger.id, target=elder.id)]
+        await store.artifacts.record([elder, younger], edges, now=NOW, by="ann")
+
+        found = await compare(store, elder.id, younger.id)
+
+        assert [elder.id] == [each.id for each in found.ancestors]
+        assert ("artifact", "row_count", "CHANGED", 3, 4, 1.0) in said(found)
+
+    async def test_a_cycle_has_ancestors_too(self, store: Store) -> None:
+        """Two datasets that derive from each other are both as near as can be."""
+        a, b = defined(K.DATASET, "d", "1"), defined(K.DATASET, "d", "2")
+        edges = [Edge(type=E.DERIVED_FROM, source=s.id, target=t.id) for s, t in ((a, b), (b, a))]
+        await store.artifacts.record([a, b], edges, now=NOW, by="ann")
+        assert {a.id, b.id} == {each.id for each in (await compare(store, a.id, b.id)).ancestors}
+
+    async def test_nothing_differs_from_itself(self, store: Store, tmp_path: Path) -> None:
+        """A model compared with itself differs in nothing and is its own nearest ancestor."""
+        files = Files(str(tmp_path / "files"))
+        a, _ = await pair(store, files)
+        found = await compare(store, a.id, a.id, files=files)
+        assert ([], [a.id]) == (found.differences, [each.id for each in found.ancestors])
+
+    async def test_a_long_diff_is_cut(self, store: Store, tmp_path: Path) -> None:
+        """A diff of many lines ends with how many more there are."""
+        files = Files(str(tmp_path / "files"))
+        trees_of = ["".join(f"{n * each}\n" for n in range(1000)) for each in (1, 2)]
+        kept = [await files.put_bytes(trees.pack([("m.py", text.encode())])) for text in trees_of]
+        codes = [defined(K.MODEL_CODE, "c", str(n), archive=each.sha256) for n, each in enumerate(kept)]
+        await store.artifacts.record(codes, now=NOW, by="ann")
+
+        found = await compare(store, codes[0].id, codes[1].id, files=files)
+
+        lines = str(next(each.text for each in found.differences if each.text)).splitlines()
+        assert (DIFF_LINES + 1, True) == (len(lines), lines[-1].startswith("… and"))
+
+    async def test_what_cannot_be_compared(self, store: Store, tmp_path: Path) -> None:
+        """Two of different kinds, or one that is not there, are refused."""
+        a, _ = await pair(store, Files(str(tmp_path / "files")))
+        data = await store.artifacts.get(K.DATASET, "d")
+        assert data is not None
+        with pytest.raises(InvalidInput, match="two of a kind"):
+            await compare(store, a.id, data.id)
+        with pytest.raises(NotFound):
+            await compare(store, a.id, "model_none")
+
+    async def test_what_others_recorded_may_have_any_shape(self, store: Store) -> None:
+        """Bodies of an odd shape are passed over."""
+        odd: list[dict[str, Any]] = [{"splits": [1], "values": 3}, {"splits": {"train": None}}]
+        nodes = [defined(K.TRAINING_SET, "t", str(n), **body) for n, body in enumerate(odd)]
+        await store.artifacts.record(nodes, now=NOW, by="them")
+        found = await compare(store, nodes[0].id, nodes[1].id)
+        assert {"artifact", "data"} == {each.section for each in found.differences}
