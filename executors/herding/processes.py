@@ -135,8 +135,11 @@ def reap(keep: set[int]) -> None:
 
 
 def end_all(pid: int, groups: set[int], *, seconds: float = 5.0) -> list[int]:
-    """Kill everything below *pid* and in *groups*; return what is left after *seconds*: nothing, if all is well."""
-    until = time.monotonic() + seconds
+    """Kill everything below *pid* and in *groups*; return what is left after *seconds*: nothing, if all is well.
+
+    A child that was started while the processes were being listed can be missed by one look, so it takes two.
+    """
+    until, clear = time.monotonic() + seconds, 0
     while True:
         for group in groups:
             send(group, signal.SIGKILL, group=True)
@@ -144,6 +147,7 @@ def end_all(pid: int, groups: set[int], *, seconds: float = 5.0) -> list[int]:
         for process in left:
             send(process.pid, signal.SIGKILL)
         reap(set())
-        if not left or time.monotonic() > until:
+        clear = 0 if left else clear + 1
+        if clear == 2 or time.monotonic() > until:
             return [process.pid for process in left]
         time.sleep(0.02)

@@ -54,7 +54,7 @@ async def test_an_unknown_executor(client: Client) -> None:
 
     error = await client.refused(query)
 
-    assert ("executor", ["process"]) == (error["field"], error["nearest"])
+    assert ("executor", "process") == (error["field"], error["nearest"][0])
 
 
 async def test_source_code_in_text_and_base64(client: Client) -> None:

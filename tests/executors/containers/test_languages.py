@@ -73,7 +73,7 @@ async def test_a_worker_in_perl(docker_executor: DockerExecutor, docker_bench: B
 async def test_a_worker_that_dies(docker_executor: DockerExecutor, docker_bench: Bench, perl: Prepared) -> None:
     """One that ends itself with another exit code than 0, again and again, has failed."""
     docker_bench.prepared = perl
-    workspace = docker_bench.tune("die 'no idea how';", [{"x": 1.0}])
+    workspace = docker_bench.tune("warn 'no idea how'; exit 7;", [{"x": 1.0}])
 
     outcome = await docker_executor.wait(await docker_executor.start(workspace))
 
