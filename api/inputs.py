@@ -169,12 +169,45 @@ class RegisterModelCodeInput(Named):
 
 
 @input_type
-class RegisterEnvironmentInput(Named, Started):
-    """An environment by what it should have: a language, its version, packages with or without versions."""
+class CondaInput:
+    """Packages from channels of conda: names of channels, or their addresses, the most trusted first."""
 
+    channels: list[str]
     packages: list[str]
+
+
+@input_type
+class RegisterEnvironmentInput(Named, Started):
+    """An environment by what it should have: a language, its version, packages with or without versions.
+
+    Another language than python brings its own image, and the command in it that speaks the run protocol.
+    """
+
+    packages: list[str] = strawberry.field(default_factory=list)
     language: str = "python"
     version: str | None = None
+    conda: CondaInput | None = None
+    system_packages: list[str] = strawberry.field(default_factory=list)
+    base_image: str | None = None
+    command: list[str] = strawberry.field(default_factory=list)
+
+
+@input_type
+class ImportEnvironmentInput(Started):
+    """An environment by the text of its environment.yml; the name is the file's own unless one is given."""
+
+    text: str
+    name: str | None = None
+    namespace: str = "default"
+    description: str | None = None
+    tags: list[str] = strawberry.field(default_factory=list)
+
+
+@input_type
+class BuildEnvironmentInput(Started):
+    """An environment to be made ready where an executor runs it: a virtual environment, an image."""
+
+    environment: strawberry.ID
 
 
 @input_type

@@ -12,6 +12,7 @@ from api import parts
 from api.artifacts import TYPES, Artifact, joined, known, named, shown
 from api.context import Info
 from api.sdl import Long, object_type
+from lineage import environments
 from lineage.artifacts import ArtifactKind, EdgeType, artifact_id
 from lineage.endpoints import Endpoint, EndpointState, ReplicaState, endpoint_id
 
@@ -135,6 +136,17 @@ class Environment(Artifact):
     asked: list[str] = known("packages", parts.texts, empty=list, doc="The packages as they were asked for.")
     packages: list[parts.PackageVersion] = known("locked", parts.packages, empty=list, doc="What was locked.")
     lock: str | None = known("lock", parts.text, doc="The sha256 of the lock, which is kept as an artifact.")
+    conda: JSON | None = known("conda", parts.anything, doc="Its channels of conda, and what was locked of them.")
+    system_packages: list[str] = known(
+        "system_packages", parts.texts, empty=list, doc="Packages of its image's system."
+    )
+    base_image: str | None = known("base_image", parts.text, doc="The image that its own is built on, if it says so.")
+    command: list[str] = known("command", parts.texts, empty=list, doc="What speaks the run protocol, beside Python.")
+
+    @strawberry.field
+    def yaml(self) -> str:
+        """It as the text of an environment.yml, every version exact."""
+        return environments.export(self.record)
 
     @strawberry.field
     async def images(self, info: Info) -> list["Image"]:

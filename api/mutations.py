@@ -10,6 +10,7 @@ from api.artifacts import Artifact, Asset, shown
 from api.context import Info
 from api.deployments import DeploymentMutation
 from api.inputs import (
+    BuildEnvironmentInput,
     CancelRunInput,
     CreateTrainingSetInput,
     DefineFeatureInput,
@@ -17,6 +18,7 @@ from api.inputs import (
     DefineMetricInput,
     DefineSearchSpaceInput,
     EvaluateInput,
+    ImportEnvironmentInput,
     PromoteInput,
     RecordLineageInput,
     RegisterDatasetInput,
@@ -33,7 +35,7 @@ from api.inputs import (
 from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
 from api.runs import Run
 from api.sdl import object_type
-from lineage import definitions, intake, promotion, requests, searches
+from lineage import definitions, environments, intake, promotion, requests, searches
 from lineage import runs as domain
 from lineage.errors import InvalidInput
 
@@ -174,8 +176,23 @@ class Mutation(DeploymentMutation):
     @strawberry.mutation
     async def register_environment(self, info: Info, input: RegisterEnvironmentInput) -> RunPayload:
         """Resolve packages to a lock with hashes."""
-        asked = meant(requests.RegisterEnvironment, input, **_started(info, input))
+        conda = meant(environments.Conda, input.conda) if input.conda else None
+        asked = meant(requests.RegisterEnvironment, input, conda=conda, **_started(info, input))
         return _queued(await requests.register_environment(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def import_environment(self, info: Info, input: ImportEnvironmentInput) -> RunPayload:
+        """Register what an environment.yml asks for."""
+        found = environments.parse(input.text)
+        named = {**found, "name": input.name or found["name"] or ""}
+        asked = meant(requests.RegisterEnvironment, input, **named, **_started(info, input))
+        return _queued(await requests.register_environment(info.context.store, asked, **_by(info)))
+
+    @strawberry.mutation
+    async def build_environment(self, info: Info, input: BuildEnvironmentInput) -> RunPayload:
+        """Make an environment ready where an executor runs it: a virtual environment, an image."""
+        asked = meant(requests.BuildEnvironment, input, **_started(info, input))
+        return _queued(await requests.build_environment(info.context.store, asked, **_by(info)))
 
     @strawberry.mutation
     async def define_search_space(self, info: Info, input: DefineSearchSpaceInput) -> DefineSearchSpacePayload:

@@ -5,8 +5,9 @@ import json
 import os
 import re
 import shutil
+import sys
 import sysconfig
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import anyio
 from anyio.to_thread import run_sync
 
+from executors import conda
 from executors.alone import alone
 from executors.base import Log
 from executors.uv import failure, find_python, run_uv
@@ -24,6 +26,8 @@ MARKER = "lineage.json"
 #: A name, extras, versions, a marker: no address, no path, no option of the installer.
 REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w.,\s-]*\])?\s*(\(?[<>=!~][^;@/\\\n]*\)?)?\s*(;[^\n]*)?")
 LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
+#: Versions that pip understands; those of conda may be anything.
+PLAIN = re.compile(r"\d+(\.\d+)*")
 HEX = re.compile(r"[0-9a-f]{12,64}")
 
 
@@ -38,6 +42,8 @@ class Lock:
     platform: str
     #: "3.11"
     version: str
+    #: What comes from channels of conda: name, version, build, url and sha256 of each.
+    conda: Sequence[Mapping[str, str]] = ()
 
 
 def platform() -> str:
@@ -45,26 +51,61 @@ def platform() -> str:
     return sysconfig.get_platform()
 
 
-async def resolve(packages: Sequence[str], *, version: str | None, settings: Settings, log: Log) -> Lock:
+async def resolve(
+    packages: Sequence[str],
+    *,
+    version: str | None,
+    settings: Settings,
+    log: Log,
+    channels: Sequence[str] = (),
+    conda_packages: Sequence[str] = (),
+) -> Lock:
     """Resolve *packages*, with versions or without, for the Python *version* (this one's by default).
+
+    With *conda_packages*, those of *channels* come first; pip's are then chosen to go with them, and where a Python is
+    among them it is the environment's.
 
     Raises:
         InvalidInput: a package is not written as a name with versions, or there is no such Python here.
         ExecutionFailed: RESOLUTION with the resolver's own words, or UNAVAILABLE when the index does not answer.
     """
     wanted = [_checked(each) for each in packages]
-    python, version = await find_python(version, settings)
+    theirs: Sequence[Mapping[str, str]] = ()
+    if conda_packages:
+        theirs = await conda.solve(channels, conda_packages, version=version, settings=settings, log=log)
+    brought = next((each["version"] for each in theirs if each["name"] == "python"), None)
+    python, version = (Path(sys.executable), brought) if brought else await find_python(version, settings)
+    text = await _compile(wanted, theirs, python=python, version=version, settings=settings, log=log)
+    locked = sorted((name, found) for name, found in LOCKED.findall(text))
+    head = conda.explicit(theirs) if theirs else ""
+    return Lock(text=head + text, locked=locked, platform=platform(), version=version, conda=theirs)
+
+
+async def _compile(
+    wanted: Sequence[str],
+    theirs: Sequence[Mapping[str, str]],
+    *,
+    python: Path,
+    version: str,
+    settings: Settings,
+    log: Log,
+) -> str:
+    """The requirements of pip with their hashes, without what conda brings, and such that they go with that."""
     arguments = ["pip", "compile", "-", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
     arguments += ["--no-emit-index-url", "--no-emit-find-links", "--python", str(python), "--python-version", version]
     async with _scratch(settings) as folder:
-        given = "".join(f"{each}\n" for each in sorted(wanted)).encode()
-        code, text, said = await run_uv(arguments, settings=settings, cwd=folder, given=given, log=log)
+        if theirs:
+            given = "".join(
+                f"{each['name']}=={each['version']}\n" for each in theirs if PLAIN.fullmatch(each["version"])
+            )
+            (folder / "constraints.txt").write_text(given)
+            arguments += ["--constraint", "constraints.txt"]
+            arguments += [word for each in theirs for word in ("--no-emit-package", each["name"])]
+        lines = "".join(f"{each}\n" for each in sorted(wanted)).encode()
+        code, text, said = await run_uv(arguments, settings=settings, cwd=folder, given=lines, log=log)
     if code:
         raise failure(said, reason="RESOLUTION")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "--"))]
-    text = "".join(f"{line}\n" for line in lines)
-    locked = sorted((name, found) for name, found in LOCKED.findall(text))
-    return Lock(text=text, locked=locked, platform=platform(), version=version)
+    return "".join(f"{line}\n" for line in text.splitlines() if line.strip() and not line.startswith(("#", "--")))
 
 
 def _checked(package: str) -> str:
@@ -107,33 +148,51 @@ async def build(
 
 async def _build(target: Path, lock: str, *, version: str | None, settings: Settings, log: Log) -> None:
     await run_sync(_clear, target)
-    fresh = target.with_name(f"{target.name}.tmp-{os.urandom(4).hex()}")
+    is_bound = bool(conda.divided(lock)[0])  # files of conda's packages hold the place where they lie
+    fresh = target if is_bound else target.with_name(f"{target.name}.tmp-{os.urandom(4).hex()}")
     try:
         await install(fresh, lock, version=version, settings=settings, log=log)
         await run_sync(_seal, fresh, lock)
-        os.rename(fresh, target)
+        if not is_bound:
+            os.rename(fresh, target)
     finally:
         with anyio.CancelScope(shield=True):
-            await run_sync(_remove, fresh)
+            if not (fresh / MARKER).exists():
+                await run_sync(_remove, fresh)
 
 
 async def install(
-    root: Path, lock: str, *, version: str | None, settings: Settings, log: Log, target: str | None = None
+    root: Path,
+    lock: str,
+    *,
+    version: str | None,
+    settings: Settings,
+    log: Log,
+    target: str | None = None,
+    python: Path | None = None,
 ) -> None:
-    """Make a virtual environment with the packages of *lock* in the folder *root*.
+    """Make a virtual environment with the packages of *lock* in the folder *root*; without conda's it can be moved.
 
-    It can be moved. With *target*, a platform in uv's words, packages are chosen for that one, not for this machine.
+    Args:
+        target: a platform in uv's words; packages are chosen for that one, not for this machine.
+        python: the interpreter to make it of, instead of one that is found for *version*.
     """
-    python, _ = await find_python(version, settings)
-    choice = ["--python-platform", target] if target else []
+    theirs, requirements = conda.divided(lock)
+    if theirs:
+        await conda.install(theirs, root, settings=settings, log=log)
+    commands = []
+    if not conda.brings_python(theirs):
+        python = python or (await find_python(version, settings))[0]
+        merge = ["--allow-existing"] if theirs else []
+        commands.append(["venv", "--relocatable", "--no-project", *merge, "--python", str(python), str(root)])
     async with _scratch(settings) as folder:
         listing = folder / "requirements.txt"
-        listing.write_text(lock)
-        given = ["--require-hashes", "--allow-empty-requirements", *choice, "--python", str(_interpreter(root))]
-        for arguments in (
-            ["venv", "--relocatable", "--no-project", "--python", str(python), str(root)],
-            ["pip", "sync", *given, str(listing)],
-        ):
+        listing.write_text(requirements)
+        choice = ["--python-platform", target] if target else []
+        given = ["--require-hashes", "--no-deps", *choice, "--python", str(_interpreter(root)), "-r", str(listing)]
+        if requirements.strip():
+            commands.append(["pip", "install", *given])
+        for arguments in commands:
             code, _, said = await run_uv(arguments, settings=settings, cwd=folder, log=log)
             if code:
                 raise failure(said, reason="ENVIRONMENT")

@@ -104,8 +104,14 @@ def redacted(text: str) -> str:
 async def run_uv(
     arguments: Sequence[str], *, settings: Settings, cwd: Path, log: Log, given: bytes = b""
 ) -> tuple[int, str, str]:
-    """Run uv and return its exit code, its output, and what it said; each line of that goes to *log* as it comes."""
-    command = [find_uv_bin(), *arguments]
+    """Run uv; see `run_tool`."""
+    return await run_tool([find_uv_bin(), *arguments], settings=settings, cwd=cwd, log=log, given=given)
+
+
+async def run_tool(
+    command: Sequence[str], *, settings: Settings, cwd: Path, log: Log, given: bytes = b""
+) -> tuple[int, str, str]:
+    """Run *command* and return its exit code, its output, and what it said; each line of that goes to *log*."""
     process = await anyio.open_process(
         command,
         cwd=cwd,

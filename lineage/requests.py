@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib.metadata import entry_points
 from typing import Any
 
+from lineage import environments
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.definitions import Named
 from lineage.errors import InvalidInput
@@ -63,12 +64,15 @@ class CreateTrainingSet(Named, Started):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegisterEnvironment(Named, Started):
-    """An environment by what it should have: a language, its version, packages with or without versions."""
+class RegisterEnvironment(Named, Started, environments.Wanted):
+    """An environment by what it should have."""
 
-    packages: Sequence[str]
-    language: str = "python"
-    version: str | None = None
+
+@dataclass(frozen=True, kw_only=True)
+class BuildEnvironment(Started):
+    """An environment to be made ready where an executor runs it: a virtual environment, an image."""
+
+    environment: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +140,14 @@ async def create_training_set(store: Store, input: CreateTrainingSet, *, by: str
 
 async def register_environment(store: Store, input: RegisterEnvironment, *, by: str, now: datetime) -> Run:
     """Queue the resolving of packages to a lock with hashes."""
-    if input.language != "python":
-        raise InvalidInput("only python environments can be resolved so far", field="language")
-    if not input.packages:
-        raise InvalidInput("an environment needs at least one package", field="packages")
+    environments.check(input)
     return await queue(store, RunKind.RESOLVE, input, by=by, now=now)
+
+
+async def build_environment(store: Store, input: BuildEnvironment, *, by: str, now: datetime) -> Run:
+    """Queue the building of an environment, so that the first run in it need not wait."""
+    environment = await store.artifacts.one(input.environment, K.ENVIRONMENT)
+    return await queue(store, RunKind.BUILD, input, used=[environment.id], by=by, now=now)
 
 
 async def train(store: Store, input: Train, *, by: str, now: datetime) -> Run:

@@ -16,6 +16,8 @@ class RunKind(StrEnum):
     MATERIALISE = "MATERIALISE"
     #: Resolve an environment's packages to a lock.
     RESOLVE = "RESOLVE"
+    #: Make an environment ready where it will be run in.
+    BUILD = "BUILD"
     TUNE = "TUNE"
     TRAIN = "TRAIN"
     EVALUATE = "EVALUATE"

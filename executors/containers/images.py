@@ -10,14 +10,15 @@ from typing import Any
 import anyio
 from anyio.to_thread import run_sync
 
-from executors import environments
+from executors import conda
 from executors.alone import alone
 from executors.base import Log
-from executors.containers import context, layers
+from executors.containers import context, staging
 from executors.containers.engine import Engine
 from executors.containers.recipe import LABEL_BASE, LABEL_ENVIRONMENT, LABEL_RECIPE, PYTHON, Recipe
 from executors.uv import authorities, redacted
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.environments import PYTHON as LANGUAGE
 from lineage.errors import ExecutionFailed, LineageError, NotFound
 from lineage.settings import Settings
 
@@ -29,6 +30,8 @@ print(json.dumps(seen))
 #: The minor versions of glibc that uv knows as platforms, beginning with the oldest.
 GLIBC = (17, 28, *range(31, 41))
 TAIL_LINES = 30
+#: Processors, as images name them and as Python does.
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,19 +112,24 @@ async def _build(
     engine: Engine, recipe: Recipe, environment: Artifact, lock: str, *, settings: Settings, log: Log
 ) -> None:
     base = await _base(engine, recipe.base, log=log)
-    platform = await _platform(engine, recipe, base)
+    theirs, _ = conda.divided(lock)
+    brings_python = conda.brings_python(theirs)
+    if recipe.language == LANGUAGE and not brings_python:
+        target = await _platform(engine, recipe, base)
+    else:
+        target = await _machine(engine, recipe, base)
     async with anyio.TemporaryDirectory(prefix=".build-", dir=str(settings.home / "images")) as folder:
-        root, archive = Path(folder) / "environment", Path(folder) / "context.tar"
-        await log(f"packages for {platform}\n")
-        await environments.install(root, lock, version=recipe.version, settings=settings, log=log, target=platform)
-        packages = await run_sync(layers.installed, root)
-        _check(packages, platform)
-        order = layers.layers(packages, _asked(environment))
+        root = Path(folder)
+        asked = _asked(environment)
+        order = await staging.stage(
+            root, lock, version=recipe.version, asked=asked, target=target, settings=settings, log=log
+        )
         extra = await run_sync(authorities, settings) if settings.ca_bundle and recipe.system_packages else None
-        text = recipe.dockerfile(base, [layer.name for layer in order], has_authorities=extra is not None)
+        names = [layer.name for layer in order]
+        text = recipe.dockerfile(base, names, brings_python=brings_python, has_authorities=extra is not None)
         texts = {"Dockerfile": text.encode()} | ({"authorities.pem": extra.read_bytes()} if extra else {})
-        await run_sync(context.write, archive, root, order, texts)
-        await _send(engine, recipe, archive, settings=settings, log=log)
+        await run_sync(context.write, root / "context.tar", order, texts)
+        await _send(engine, recipe, root / "context.tar", settings=settings, log=log)
 
 
 def _asked(environment: Artifact) -> list[str]:
@@ -175,6 +183,15 @@ async def _platform(engine: Engine, recipe: Recipe, base: str) -> str:
     return _wheels(str(seen["platform"]).partition("-")[2], *seen["libc"])
 
 
+async def _machine(engine: Engine, recipe: Recipe, base: str) -> str:
+    """The platform of a base image whose Python nobody needs, in uv's words."""
+    found = await inspect(engine, base) or {}
+    machine = MACHINES.get(str(found.get("Architecture")), str(found.get("Architecture")))
+    if recipe.platform not in (None, f"linux-{machine}"):
+        raise _unfit(recipe, f"it is linux-{machine}, and the environment was locked for {recipe.platform}")
+    return f"{machine}-manylinux_2_28"
+
+
 def _wheels(machine: str, libc: str, version: str) -> str:
     if libc != "glibc":
         return f"{machine}-unknown-linux-musl"
@@ -184,17 +201,6 @@ def _wheels(machine: str, libc: str, version: str) -> str:
 
 def _unfit(recipe: Recipe, why: str) -> ExecutionFailed:
     return ExecutionFailed(f"the base image {recipe.base} does not fit: {why}", reason="ENVIRONMENT")
-
-
-def _check(packages: Sequence[layers.Installed], platform: str) -> None:
-    """Raise ExecutionFailed for a package that was built for this machine, where the image is another."""
-    machine, _, system = platform.partition("-")
-    for package in packages:
-        for tag in package.platforms:
-            built_here = not tag.startswith(("any", "manylinux", "musllinux"))
-            if built_here and (tag != f"linux_{machine}" or "musl" in system):
-                message = f"{package.name} has no wheel for {platform}, and what is built from its source here is {tag}"
-                raise ExecutionFailed(message, reason="ENVIRONMENT")
 
 
 async def _send(engine: Engine, recipe: Recipe, archive: Path, *, settings: Settings, log: Log) -> None:

@@ -1,6 +1,7 @@
 """Layers: installed packages put in the order in which they change, so that most of an image is reused."""
 
 import csv
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +28,10 @@ class Installed:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """Packages that share a layer; *name* is a folder of the build's context."""
+    """Packages that share a layer; *name* is a folder of the build's context, *root* where their files lie now."""
 
     name: str
+    root: Path
     packages: Sequence[Installed]
 
 
@@ -83,8 +85,33 @@ def _plain(parts: Iterable[str]) -> list[str]:
     return found
 
 
-def layers(packages: Sequence[Installed], asked: Iterable[str]) -> list[Layer]:
-    """Layers of *packages*, the steadiest first.
+def of_conda(root: Path) -> list[Installed]:
+    """The packages of the prefix of conda in *root*, sorted by name."""
+    found = [_read_meta(root, path) for path in (root / "conda-meta").glob("*.json")]
+    return sorted(found, key=_name)
+
+
+def _read_meta(root: Path, path: Path) -> Installed:
+    """Read one, and take out of its record what is true of this machine alone."""
+    record = json.loads(path.read_text("utf-8"))
+    for name in ("extracted_package_dir", "link", "url", "channel"):
+        record.pop(name, None)
+    text = json.dumps(record, indent=1, sort_keys=True)
+    path.unlink()  # it may share its bytes with a cache
+    path.write_text(text, "utf-8")
+    files = sorted(each for each in record["files"] if not each.endswith(".pyc"))
+    own = path.relative_to(root).as_posix()
+    return Installed(
+        name=record["name"],
+        files=[*files, own],
+        bytes=sum((root / each).lstat().st_size for each in files),
+        requires=frozenset(each.split()[0] for each in record.get("depends") or ()),
+        platforms=frozenset(),
+    )
+
+
+def layers(root: Path, packages: Sequence[Installed], asked: Iterable[str], *, prefix: str = "") -> list[Layer]:
+    """Layers of *packages* that lie in *root*, the steadiest first; *prefix* goes before their names.
 
     Heavy ones each have their own, what others build on before what builds on it; then comes what is small and nobody
     *asked* for by name, and at last what was asked for, which changes most.
@@ -97,7 +124,7 @@ def layers(packages: Sequence[Installed], asked: Iterable[str]) -> list[Layer]:
     groups = [(each.name, [each]) for each in heavy]
     groups.append(("dependencies", [each for each in small if each.name not in wanted]))
     groups.append(("asked", [each for each in small if each.name in wanted]))
-    return [Layer(name=name, packages=group) for name, group in groups if group]
+    return [Layer(name=prefix + name, root=root, packages=group) for name, group in groups if group]
 
 
 def _heights(graph: Mapping[str, frozenset[str]]) -> Mapping[str, int]:

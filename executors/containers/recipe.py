@@ -1,13 +1,12 @@
 """Recipes: how the image of an environment is made, as a Dockerfile that is the same for the same environment."""
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from lineage import environments
 from lineage.artifacts import Artifact, digest_of
-from lineage.errors import InvalidInput
 from lineage.settings import Settings
 
 VERSION = 1  # of the recipe; a change of it builds every image anew
@@ -20,9 +19,6 @@ AUTHORITIES = "/opt/authorities.pem"
 LABEL_ENVIRONMENT, LABEL_RECIPE = "io.lineage.environment", "io.lineage.recipe"
 LABEL_BASE = "io.lineage.base"
 
-REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@-]{0,300}")
-SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:-]+(=[\w.+:~-]+)?")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -32,6 +28,7 @@ class Recipe:
     environment: str
     #: The image below, as it is named: the settings' template or the environment's own.
     base: str
+    language: str
     version: str
     platform: str | None
     system_packages: Sequence[str]
@@ -42,15 +39,12 @@ class Recipe:
         body = environment.body
         version = str(body.get("version") or "")
         base = str(body.get("base_image") or settings.base_image).replace("{version}", version)
-        if not REFERENCE.fullmatch(base):
-            raise InvalidInput(f"{base!r} is not the name of an image", field="baseImage")
         packages = sorted(body.get("system_packages") or ())
-        for package in packages:
-            if not SYSTEM_PACKAGE.fullmatch(package):
-                raise InvalidInput(f"{package!r} is not the name of a system package", field="systemPackages")
+        environments.check_image(base, packages)
         return cls(
             environment=environment.digest or "",
             base=base,
+            language=str(body.get("language") or environments.PYTHON),
             version=version,
             platform=body.get("platform"),
             system_packages=packages,
@@ -71,17 +65,27 @@ class Recipe:
         """The labels of the image."""
         return {LABEL_ENVIRONMENT: self.environment, LABEL_RECIPE: self.digest, LABEL_BASE: self.base}
 
-    def dockerfile(self, base_id: str, layers: Sequence[str], *, has_authorities: bool = False) -> str:
-        """The Dockerfile, over a base of this id; *layers* are folders of the context, the steadiest first."""
+    def dockerfile(
+        self, base_id: str, layers: Sequence[str], *, brings_python: bool = False, has_authorities: bool = False
+    ) -> str:
+        """The Dockerfile, over a base of this id.
+
+        Args:
+            layers: folders of the context, the steadiest first.
+            brings_python: the layers have the interpreter, which is the base's otherwise.
+            has_authorities: the context has certificate authorities, for the system's packages.
+        """
         # What never changes comes before what does: each line is a layer or a setting that later builds find again.
-        lines = [f"FROM {base_id}", "USER 0:0"]
-        lines += [f'ENV PATH="{PREFIX}/bin:$PATH" PYTHONUNBUFFERED=1 HOME=/home/lineage', "ENTRYPOINT []"]
+        lines = [f"FROM {base_id}", "USER 0:0", f'ENV PATH="{PREFIX}/bin:$PATH" PYTHONUNBUFFERED=1', "ENTRYPOINT []"]
         if self.system_packages:
             lines += _system(self.system_packages, has_authorities)
-        lines += [_run(f"python3 -m venv --without-pip {PREFIX}", *_user())]
-        lines += ["WORKDIR /home/lineage", f'CMD ["{PYTHON}"]']
+        if self.language == environments.PYTHON:
+            made = () if brings_python else (f"python3 -m venv --without-pip {PREFIX}",)
+            lines += [_run(*made, *_user()), "ENV HOME=/home/lineage", "WORKDIR /home/lineage", f'CMD ["{PYTHON}"]']
         for layer in layers:
-            lines += [f"COPY {layer}/ {PREFIX}/", _run(_compile())]
+            lines += [f"COPY {layer}/ {PREFIX}/"]
+            # One layer more for what is compiled, unless the interpreter is still to come.
+            lines += [_run(_compile())] if self.language == environments.PYTHON else []
         lines += [f"USER {USER}", "LABEL " + " ".join(f'{name}="{text}"' for name, text in self.labels.items())]
         return "".join(f"{line}\n" for line in lines)
 

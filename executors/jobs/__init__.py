@@ -6,13 +6,15 @@ from executors.jobs.apply import evaluate, score
 from executors.jobs.deploy import deploy
 from executors.jobs.job import Job, Landing
 from executors.jobs.learn import train, tune
-from executors.jobs.prepare import ingest, materialise, resolve
+from executors.jobs.prepare import ingest, materialise
+from executors.jobs.resolve import build, resolve
 from lineage.runs import RunKind
 
 JOBS: Mapping[RunKind, Callable[[Job], Awaitable[Landing]]] = {
     RunKind.INGEST: ingest,
     RunKind.MATERIALISE: materialise,
     RunKind.RESOLVE: resolve,
+    RunKind.BUILD: build,
     RunKind.TUNE: tune,
     RunKind.TRAIN: train,
     RunKind.EVALUATE: evaluate,

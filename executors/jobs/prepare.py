@@ -1,12 +1,11 @@
-"""Runs that need no environment of their own: reading datasets, writing training sets, resolving packages."""
+"""Runs that need no environment of their own: reading datasets, writing training sets."""
 
 from typing import Any
 
 import anyio
 
-from executors import environments
 from executors.jobs.job import Job, Landing
-from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, digest_of
+from lineage.artifacts import Artifact, ArtifactKind
 from lineage.data import datasets, splits
 from lineage.members import sources_of
 from lineage.runs import RunState
@@ -54,38 +53,6 @@ async def materialise(job: Job) -> Landing:
     return Landing(artifacts=[training_set], edges=edges, result={"training_set": training_set.id})
 
 
-async def resolve(job: Job) -> Landing:
-    """Resolve an environment's packages to a lock with hashes, and keep the lock."""
-    spec = job.spec
-    await job.advance(state=RunState.RUNNING, phase="resolve")
-    lock = await environments.resolve(spec["packages"], version=spec["version"], settings=job.settings, log=job.log)
-    stored = await job.files.put_bytes(lock.text.encode())
-    packages = [
-        Artifact.defined(K.PACKAGE, name, {"name": name, "version": version}, namespace="pypi", version=version)
-        for name, version in lock.locked
-    ]
-    identity = {
-        "language": spec["language"],
-        "version": lock.version,
-        "platform": lock.platform,
-        "lock": stored.sha256,
-    }
-    environment = Artifact(
-        kind=K.ENVIRONMENT,
-        name=spec["name"],
-        namespace=spec["namespace"],
-        digest=digest_of(identity),
-        body={
-            **identity,
-            "packages": sorted(spec["packages"]),
-            "locked": [{"name": name, "version": version} for name, version in lock.locked],
-        },
-        description=spec["description"],
-        tags=tuple(spec["tags"]),
-    )
-    edges = [Edge(type=EdgeType.INCLUDES, source=environment.id, target=package.id) for package in packages]
-    result = {"environment": environment.id}
-    return Landing(artifacts=[environment, *packages], edges=edges, result=result)
 
 
 def _progress(job: Job) -> Any:

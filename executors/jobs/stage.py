@@ -29,14 +29,28 @@ SlotEnded = Callable[[int], Awaitable[Outcome | None]]
 
 
 async def prepared(job: Job, environment: Artifact) -> Prepared:
-    """An environment that can be run in, built if nobody has built it for this digest yet, and noted with the run."""
-    await job.advance(state=RunState.BUILDING, phase="environment", message=f"environment {environment.name}")
-    locked = environment.body.get("lock")  # none where an image is all that an environment is
-    lock = (await job.files.read(locked)).decode() if locked else ""
-    found = await job.executor.prepare(environment, lock, log=job.log)
+    """An environment that can be run in, and noted with the run."""
+    found = await ready(job, environment)
     if found.artifact is not None:
         await job.house(found.artifact, found.edges)
     return found
+
+
+async def ready(job: Job, environment: Artifact) -> Prepared:
+    """An environment, built if nobody has built it for this digest yet; raise Canceled when that is asked for."""
+    await job.advance(state=RunState.BUILDING, phase="environment", message=f"environment {environment.name}")
+    locked = environment.body.get("lock")  # none where an image is all that an environment is
+    lock = (await job.files.read(locked)).decode() if locked else ""
+    async with together() as tasks:
+        tasks.start_soon(_until_cancelled, job)
+        found = await job.executor.prepare(environment, lock, log=job.log)
+        tasks.cancel_scope.cancel()
+    return found
+
+
+async def _until_cancelled(job: Job) -> None:
+    await job.cancelled.wait()
+    job.check_cancelled()
 
 
 async def run(

@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 runs = typer.Typer(no_args_is_help=True, help="List runs, look at one, read its log, cancel it.")
 app.add_typer(runs, name="run")
+environments = typer.Typer(no_args_is_help=True, help="Exchange environments with others as environment.yml.")
+app.add_typer(environments, name="environment")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback needs LINEAGE_TOKEN.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
@@ -256,3 +258,41 @@ def cancel_run(run: RunId, home: Home = None, as_json: AsJson = False) -> None:
     from lineage.cli import asking
 
     asking.cancel_run(client_of(home), run, as_json=as_json)
+
+
+@app.command()
+def build(
+    environment: What,
+    executor: Annotated[str | None, typer.Option(help="Where it will run: docker makes an image.")] = None,
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build an environment ahead of the runs that need it."""
+    from lineage.cli import environments as commands
+
+    commands.build(client_of(home), environment, executor=executor, namespace=namespace, as_json=as_json)
+
+
+@environments.command("export")
+def export_environment(
+    environment: What, namespace: Namespace = "default", home: Home = None, as_json: AsJson = False
+) -> None:
+    """Print an environment as environment.yml, every version exact."""
+    from lineage.cli import environments as commands
+
+    commands.export(client_of(home), environment, namespace=namespace, as_json=as_json)
+
+
+@environments.command("import")
+def import_environment(
+    file: Annotated[Path, typer.Argument(help="An environment.yml; - reads standard input.")],
+    name: Annotated[str | None, typer.Option(help="Its name here; by default that in the file.")] = None,
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register what an environment.yml asks for."""
+    from lineage.cli import environments as commands
+
+    commands.load(client_of(home), file, name=name, namespace=namespace, as_json=as_json)

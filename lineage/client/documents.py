@@ -26,6 +26,8 @@ PAYLOADS = {
             "registerDataset",
             "createTrainingSet",
             "registerEnvironment",
+            "importEnvironment",
+            "buildEnvironment",
             "tune",
             "train",
             "evaluate",
@@ -50,6 +52,7 @@ verdicts {{ metric value threshold passed message }}""",
 ARTIFACT_BY_NAME = f"""query($kind: ArtifactKind!, $name: String!, $namespace: String!, $version: String) {{
 artifact(kind: $kind, name: $name, namespace: $namespace, version: $version) {{ {ARTIFACT} }} }}"""
 ARTIFACT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ ... on Artifact {{ {ARTIFACT} }} }} }}"
+ENVIRONMENT_YML = "query($id: ID!) { node(id: $id) { ... on Environment { yaml } } }"
 ARTIFACTS = f"""query($filter: ArtifactFilter, $first: Int!, $after: String) {{
 found: artifacts(filter: $filter, first: $first, after: $after) {{ {PAGE.format(ARTIFACT)} }} }}"""
 SEARCH = f"""query($text: String!, $kinds: [ArtifactKind!], $first: Int!, $after: String) {{

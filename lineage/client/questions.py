@@ -37,6 +37,13 @@ class Questions(Walking):
             raise NotFound(f"there is no artifact with the id {id!r}")
         return Artifact.read(found)
 
+    def environment_yml(self, environment: Ref) -> str:
+        """The text of an environment.yml with the exact versions of an environment; raise NotFound."""
+        found = self.query(documents.ENVIRONMENT_YML, id=id_of(environment))["node"]
+        if not found:
+            raise NotFound(f"there is no environment with the id {id_of(environment)!r}")
+        return str(found["yaml"])
+
     def artifacts(
         self, *, kinds: Sequence[ArtifactKind | str] = (), first: int = PAGE, **filter: Any
     ) -> Rows[Artifact]:

@@ -32,6 +32,15 @@ class Named(Labels, Options, total=False):
     """Both: for what starts a run that makes a named thing."""
 
 
+class Surroundings(Named, total=False):
+    """What an environment may have beside packages for pip."""
+
+    conda: Mapping[str, Sequence[str]] | None
+    system_packages: Sequence[str]
+    base_image: str | None
+    command: Sequence[str]
+
+
 class Learning(Named, total=False):
     """What training and tuning share beside what they name."""
 
@@ -154,15 +163,26 @@ class Verbs(Session):
     def register_environment(
         self,
         name: str,
-        packages: Sequence[str],
+        packages: Sequence[str] = (),
         version: str | None = None,
         language: str = "python",
-        **given: Unpack[Named],
+        **given: Unpack[Surroundings],
     ) -> Run:
-        """Resolve packages to a lock with hashes; *version* is that of the language."""
+        """Resolve packages to a lock with hashes; *version* is that of the language.
+
+        *conda* has `channels` and `packages`; another language needs a *base_image* and the *command* in it.
+        """
         return self._start(
             "register_environment", name=name, packages=packages, version=version, language=language, **given
         )
+
+    def import_environment(self, text: str, name: str | None = None, **given: Unpack[Named]) -> Run:
+        """Register what an environment.yml, given as its *text*, asks for."""
+        return self._start("import_environment", text=text, name=name, **given)
+
+    def build_environment(self, environment: Ref, **given: Unpack[Options]) -> Run:
+        """Make an environment ready for the runs of an executor."""
+        return self._start("build_environment", environment=id_of(environment), **given)
 
     def train(
         self,
