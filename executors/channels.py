@@ -8,6 +8,7 @@ What goes wrong is answered as `{"error": {reason, message}}`.
 import asyncio
 import hashlib
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -114,3 +115,5 @@ async def answer(request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 if __name__ == "__main__":
     json.dump(asyncio.run(answer(json.load(sys.stdin))), sys.stdout)
+    sys.stdout.flush()
+    os._exit(0)  # threads of rattler that still run may crash an interpreter that is taken down around them

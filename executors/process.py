@@ -47,6 +47,10 @@ class ProcessExecutor:
 
     async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Prepared:
         """Build the virtual environment unless it is there; see `Executor.prepare`."""
+        language = environment.body.get("language", "python")
+        if language != "python":
+            message = f"an environment of {language} is an image: run it by the executor 'docker'"
+            raise ExecutionFailed(message, reason="ENVIRONMENT")
         python = await environments.build(
             environment.digest or "",
             lock,

@@ -72,8 +72,10 @@ def _check_other(asked: Wanted) -> None:
     if not asked.command or any("\0" in each for each in asked.command):
         message = f"an environment of {asked.language} needs the command that speaks the run protocol"
         raise InvalidInput(message, field="command")
-    if asked.packages:
-        raise InvalidInput(f"packages are those of Python; {asked.language} has conda's or none", field="packages")
+    for field in ("packages", "conda", "system_packages"):
+        if getattr(asked, field):
+            message = f"the image of {asked.language} has all that it needs: packages are for environments of python"
+            raise InvalidInput(message, field="systemPackages" if field == "system_packages" else field)
 
 
 def _check_conda(conda: Conda) -> None:

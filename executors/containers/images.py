@@ -18,7 +18,6 @@ from executors.containers.engine import Engine
 from executors.containers.recipe import LABEL_BASE, LABEL_ENVIRONMENT, LABEL_RECIPE, PYTHON, Recipe
 from executors.uv import authorities, redacted
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
-from lineage.environments import PYTHON as LANGUAGE
 from lineage.errors import ExecutionFailed, LineageError, NotFound
 from lineage.settings import Settings
 
@@ -114,10 +113,7 @@ async def _build(
     base = await _base(engine, recipe.base, log=log)
     theirs, _ = conda.divided(lock)
     brings_python = conda.brings_python(theirs)
-    if recipe.language == LANGUAGE and not brings_python:
-        target = await _platform(engine, recipe, base)
-    else:
-        target = await _machine(engine, recipe, base)
+    target = await (_machine if brings_python else _platform)(engine, recipe, base)
     async with anyio.TemporaryDirectory(prefix=".build-", dir=str(settings.home / "images")) as folder:
         root = Path(folder)
         asked = _asked(environment)

@@ -42,9 +42,9 @@ def normal(name: str) -> str:
 
 def installed(root: Path) -> list[Installed]:
     """The packages of the virtual environment in *root*, sorted by name."""
-    return sorted(
-        (_read(root, record) for record in root.glob("lib*/python*/site-packages/*.dist-info/RECORD")), key=_name
-    )
+    homes = [home for home in root.glob("lib*") if not home.is_symlink()]  # lib64 is another name of lib
+    records = [record for home in homes for record in home.glob("python*/site-packages/*.dist-info/RECORD")]
+    return sorted((_read(root, record) for record in records), key=_name)
 
 
 def _name(package: Installed) -> str:

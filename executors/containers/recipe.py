@@ -9,7 +9,7 @@ from lineage import environments
 from lineage.artifacts import Artifact, digest_of
 from lineage.settings import Settings
 
-VERSION = 1  # of the recipe; a change of it builds every image anew
+VERSION = 2  # of the recipe; a change of it builds every image anew
 PREFIX = "/opt/environment"
 PYTHON = f"{PREFIX}/bin/python"
 USER = "10001:10001"
@@ -28,7 +28,6 @@ class Recipe:
     environment: str
     #: The image below, as it is named: the settings' template or the environment's own.
     base: str
-    language: str
     version: str
     platform: str | None
     system_packages: Sequence[str]
@@ -44,7 +43,6 @@ class Recipe:
         return cls(
             environment=environment.digest or "",
             base=base,
-            language=str(body.get("language") or environments.PYTHON),
             version=version,
             platform=body.get("platform"),
             system_packages=packages,
@@ -79,13 +77,10 @@ class Recipe:
         lines = [f"FROM {base_id}", "USER 0:0", f'ENV PATH="{PREFIX}/bin:$PATH" PYTHONUNBUFFERED=1', "ENTRYPOINT []"]
         if self.system_packages:
             lines += _system(self.system_packages, has_authorities)
-        if self.language == environments.PYTHON:
-            made = () if brings_python else (f"python3 -m venv --without-pip {PREFIX}",)
-            lines += [_run(*made, *_user()), "ENV HOME=/home/lineage", "WORKDIR /home/lineage", f'CMD ["{PYTHON}"]']
+        made = () if brings_python else (f"python3 -m venv --without-pip {PREFIX}",)
+        lines += [_run(*made, *_user()), "ENV HOME=/home/lineage", "WORKDIR /home/lineage", f'CMD ["{PYTHON}"]']
         for layer in layers:
-            lines += [f"COPY {layer}/ {PREFIX}/"]
-            # One layer more for what is compiled, unless the interpreter is still to come.
-            lines += [_run(_compile())] if self.language == environments.PYTHON else []
+            lines += [f"COPY {layer}/ {PREFIX}/", _run(_compile())]
         lines += [f"USER {USER}", "LABEL " + " ".join(f'{name}="{text}"' for name, text in self.labels.items())]
         return "".join(f"{line}\n" for line in lines)
 

@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 
 from executors.jobs.job import Job, Landing
-from lineage.artifacts import Artifact, ArtifactKind
+from lineage.artifacts import ArtifactKind
 from lineage.data import datasets, splits
 from lineage.members import sources_of
 from lineage.runs import RunState
@@ -51,8 +51,6 @@ async def materialise(job: Job) -> Landing:
     labels = {name: spec[name] for name in ("namespace", "description", "tags")}
     training_set, edges = found.artifact(spec["name"], **labels)
     return Landing(artifacts=[training_set], edges=edges, result={"training_set": training_set.id})
-
-
 
 
 def _progress(job: Job) -> Any:

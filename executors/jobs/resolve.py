@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from executors import conda, environments
+from executors import environments
 from executors.jobs import stage
 from executors.jobs.job import Job, Landing
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, digest_of
@@ -61,11 +61,7 @@ async def _locked(job: Job) -> environments.Lock:
             channels=channels,
             conda_packages=theirs,
         )
-    found = await conda.solve(channels, theirs, version=None, settings=job.settings, log=job.log) if theirs else ()
-    text = conda.explicit(found) if found else ""
-    return environments.Lock(
-        text=text, locked=(), platform=environments.platform(), version=spec["version"] or "", conda=found
-    )
+    return environments.Lock(text="", locked=(), platform=environments.platform(), version=spec["version"] or "")
 
 
 def _conda(spec: Any, lock: environments.Lock) -> dict[str, Any]:

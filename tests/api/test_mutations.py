@@ -206,3 +206,21 @@ async def test_lineage_from_other_systems(client: Client) -> None:
         "task": "classification",
         "code": {"version": "7", "isPlaceholder": True},
     } == found["artifact"]
+
+
+async def test_an_environment_is_imported_and_built(client: Client, store: Store) -> None:
+    """An environment.yml queues a resolution of what it asks for; one that is there may be built ahead."""
+    text = "name: x\nchannels: [conda-forge]\ndependencies: [python=3.11, numpy>=2, {pip: [six]}]"
+    query = "mutation ($i: ImportEnvironmentInput!) { importEnvironment(input: $i) { run { kind spec } } }"
+    run = (await client.ask(query, {"i": {"text": text}}))["importEnvironment"]["run"]
+    body = {"language": "python", "version": "3.11", "locked": [{"name": "six", "version": "1.17.0"}]}
+    made = Artifact.defined(K.ENVIRONMENT, "x", body)
+    await store.artifacts.record([made], now=NOW, by="t")
+    query = "mutation ($i: BuildEnvironmentInput!) { buildEnvironment(input: $i) { run { kind used { id } } } }"
+    build = (await client.ask(query, {"i": {"environment": made.id}}))["buildEnvironment"]["run"]
+    shown = await client.ask("query ($id: ID!) { node(id: $id) { ... on Environment { yaml } } }", {"id": made.id})
+
+    conda = {"channels": ["conda-forge"], "packages": ["python=3.11", "numpy>=2"]}
+    assert ("RESOLVE", "x", ["six"], conda) == (run["kind"], *(run["spec"][k] for k in ("name", "packages", "conda")))
+    assert {"kind": "BUILD", "used": [{"id": made.id}]} == build
+    assert "- six==1.17.0" in shown["node"]["yaml"]
