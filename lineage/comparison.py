@@ -1,7 +1,8 @@
 """What differs between two artifacts of one kind, in all that they were made of, and what they have in common."""
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -148,6 +149,12 @@ def _features(side: Side) -> Iterator[tuple[str, Any]]:
         yield "label", each.body.get("label_name")
 
 
+def _codes(side: Side) -> Iterator[tuple[str, Any]]:
+    for each in side.of(K.MODEL_CODE):
+        yield f"{each.name}.digest", each.digest
+        yield f"{each.name}.entry", each.body.get("entry")
+
+
 def _environment(side: Side) -> Iterator[tuple[str, Any]]:
     for each in side.of(K.ENVIRONMENT):
         yield "language", f"{each.body.get('language')} {each.body.get('version')}"
@@ -182,6 +189,7 @@ def _itself(side: Side) -> Iterator[tuple[str, Any]]:
 SECTIONS: Mapping[str, Callable[[Side], Iterator[tuple[str, Any]]]] = {
     "data": _data,
     "features": _features,
+    "code": _codes,
     "environment": _environment,
     "search": _search,
     "hyperparameters": _hyperparameters,
@@ -213,15 +221,23 @@ def differences(a: Described, b: Described) -> Iterator[Difference]:
 def _delta(a: Any, b: Any) -> float | None:
     if any(isinstance(each, bool) or not isinstance(each, int | float) for each in (a, b)):
         return None
-    return float(b - a)
+    try:
+        delta = float(b) - float(a)
+    except OverflowError:  # JSON has whole numbers of any size
+        return None
+    return delta if math.isfinite(delta) else None
 
 
-def _sources(side: Side) -> dict[str, bytes]:
-    return {f"{name}/{path}": data for name, tree in side.trees.items() for path, data in tree.items()}
+def _sources(side: Side, lost: Collection[str]) -> dict[str, bytes]:
+    return {
+        f"{name}/{path}": data for name, tree in side.trees.items() if name not in lost for path, data in tree.items()
+    }
 
 
 def _code(a: Side, b: Side) -> Iterator[Difference]:
-    left, right = _sources(a), _sources(b)
+    # Where one archive is not to be had, the digests alone say that they differ: no file of it was added or removed.
+    lost = {name for side in (a, b) for name, tree in side.trees.items() if not tree}
+    left, right = _sources(a, lost), _sources(b, lost)
     for path in sorted({*left, *right}):
         old, new = left.get(path), right.get(path)
         if old != new:

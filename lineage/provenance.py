@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lineage.artifacts import Artifact, ArtifactKind, asset_id, digest_of
-from lineage.errors import InvalidInput, LineageError
+from lineage.errors import DigestMismatch, InvalidInput, LineageError
 from lineage.files import Files
 from lineage.runs import Run
 from lineage.store import Store
@@ -387,6 +387,8 @@ KEPT: Mapping[ArtifactKind, Kept] = {K.TRAINING_SET: _splits, K.MODEL_CODE: _arc
 async def _checked(what: str, digest: str | None, check: Awaitable[None]) -> Verified:
     try:
         await check
-    except LineageError as error:
+    except DigestMismatch:  # without the digest found: who brought the address need not learn what lies there
+        return Verified(what=what, digest=digest or "", verified=False, message="the bytes are not those recorded")
+    except (LineageError, OSError, ValueError) as error:  # names from outside may be none that a file can have
         return Verified(what=what, digest=digest or "", verified=False, message=str(error))
     return Verified(what=what, digest=digest or "", verified=True)

@@ -94,6 +94,7 @@ class TestInTheGraph:
         found = await compare(store, a.id, b.id, files=files)
 
         assert [
+            ("code", "code.digest", "CHANGED", "1" * 8, "2" * 8, None),
             ("environment", "scikit-learn", "CHANGED", "1.4", "1.5", None),
             ("hyperparameters", "C", "CHANGED", 1, 2, 1.0),
             ("metrics", "test.f1", "CHANGED", 0.5, 0.75, 0.25),
@@ -167,3 +168,22 @@ class TestInTheGraph:
         await store.artifacts.record(nodes, now=NOW, by="them")
         found = await compare(store, nodes[0].id, nodes[1].id)
         assert {"artifact", "data"} == {each.section for each in found.differences}
+
+    async def test_code_whose_source_is_lost(self, store: Store, tmp_path: Path) -> None:
+        """Without the archive of one side the digests say that the code differs, and no file seems added."""
+        files = Files(str(tmp_path / "files"))
+        kept = await files.put_bytes(trees.pack([("m.py", b"1")]))
+        nodes = [
+            defined(K.MODEL_CODE, "c", "1", archive=kept.sha256),
+            defined(K.MODEL_CODE, "c", "2", archive="0" * 64),
+        ]
+        await store.artifacts.record(nodes, now=NOW, by="ann")
+        found = await compare(store, nodes[0].id, nodes[1].id, files=files)
+        assert ["c.digest"] == [each.name for each in found.differences if each.section == "code"]
+
+
+@pytest.mark.parametrize(("a", "b"), [(10**400, 0.5), (1e308, -1e308), (True, 2), ("1", 2)])
+def test_no_delta_that_is_no_number(a: Any, b: Any) -> None:
+    """Numbers that no float can hold, and values that are no numbers, differ without a delta."""
+    (found,) = differences({"metrics": {"m": a}}, {"metrics": {"m": b}})
+    assert found.delta is None

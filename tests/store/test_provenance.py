@@ -216,6 +216,22 @@ async def audited(store: Store, files: Files, *nodes: NodeInput) -> Audit:
     return await audit(store, id, files=files, verify=True)
 
 
+async def test_what_lies_at_an_address_is_not_told(store: Store, files: Files, tmp_path: Path) -> None:
+    """A listing that does not fit learns that it does not, and not what would fit."""
+    (tmp_path / "secret.txt").write_text("secret")
+    listed = [{"path": "secret.txt", "sha256": "0" * 64, "bytes": 6}]
+    found = await audited(store, files, outside(K.DATASET, "d", uri=f"{tmp_path}/secret.txt", files=listed))
+    (checked,) = [each for each in found.verified if each.what == "dataset d"]
+    assert (False, False) == (checked.verified, hashlib.sha256(b"secret").hexdigest() in str(checked))
+
+
+async def test_a_name_that_no_file_can_have(store: Store, files: Files, tmp_path: Path) -> None:
+    """A path too long for any file system is told as not verified, and does not raise."""
+    listed = [{"path": "x" * 300, "sha256": "0" * 64, "bytes": 6}]
+    found = await audited(store, files, outside(K.DATASET, "d", uri=f"{tmp_path}/", files=listed))
+    assert [False] == [each.verified for each in found.verified if each.what == "dataset d"]
+
+
 @pytest.mark.parametrize("path", ["../secret.txt", "a/../../secret.txt", "/etc/hostname"])
 async def test_a_listing_leads_nowhere_else(store: Store, files: Files, tmp_path: Path, path: str) -> None:
     """A path that another system recorded is not followed out of the dataset's folder, even where its digest fits."""
