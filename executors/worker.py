@@ -14,6 +14,7 @@ from executors.jobs.job import Canceled, Job, Landing
 from executors.serving.controller import Controller
 from executors.serving.launcher import Launcher
 from executors.together import together
+from lineage.cycle import DUTIES
 from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, LineageError, Unavailable
 from lineage.files import Files
 from lineage.runs import Outcome, RunKind, RunState, retry
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 
 POLL_SECONDS = (0.15, 0.45)  # between looks at an empty queue, with jitter so that workers do not march in step
 REAP_SECONDS = 5.0
+DUTY_SECONDS = 1.0
 TIDY_SECONDS = 30.0
 UNAVAILABLE_SECONDS = 1.0
 HAND_OVER_SECONDS = 5.0
@@ -70,6 +72,7 @@ class Worker:
             tasks.start_soon(self._reap)
             tasks.start_soon(self._controller().run)
             tasks.start_soon(self._tidy)
+            tasks.start_soon(self._attend)
             for _ in range(self.settings.slots or 2):
                 tasks.start_soon(self._serve)
             await self._stopping.wait()
@@ -109,6 +112,18 @@ class Worker:
                 except (Unavailable, ExecutionFailed) as error:
                     log.debug("worker.untidy", worker=self.name, executor=name, error=str(error))
             await anyio.sleep(TIDY_SECONDS)
+
+    async def _attend(self) -> None:
+        """Look after the life cycle: each of its duties in turn, again and again."""
+        while not self._stopping.is_set():
+            for duty in DUTIES:
+                try:
+                    await duty(self.store, self._now())
+                except Unavailable as error:
+                    log.warning("worker.wait", worker=self.name, error=str(error))
+                except Exception:  # a fault in one duty must not keep the others, or the runs, from going on
+                    log.exception("duty.fault", worker=self.name, duty=getattr(duty, "__name__", repr(duty)))
+            await anyio.sleep(DUTY_SECONDS)
 
     async def _attempts(self, ids: Sequence[str]) -> Mapping[str, int]:
         found = await self.store.runs.by_ids(ids)

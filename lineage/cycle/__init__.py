@@ -1,0 +1,12 @@
+"""The life cycle that runs itself: what every worker looks after, beside the runs that it does."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from lineage.store import Store
+
+#: One look at the graph that does what is due at an instant. Any number of workers call it side by side, and any of
+#: them may die in the middle: what it writes is idempotent, or compared with what was read.
+Duty = Callable[[Store, datetime], Awaitable[None]]
+
+DUTIES: Sequence[Duty] = ()
