@@ -229,13 +229,14 @@ class DefineMetricInput(Named):
 
 @input_type
 class TrainInput(Named, Started):
-    """A model to be fitted with given hyperparameters, and evaluated on a held-out split."""
+    """A model to be fitted with given hyperparameters (those of a search space when one is named), and evaluated."""
 
     training_set: strawberry.ID
     model_code: strawberry.ID
     environment: strawberry.ID
     metrics: list[strawberry.ID]
     hyperparameters: JSON | None = None
+    search_space: strawberry.ID | None = None
     evaluate_on: str = "test"
     seed: int = 0
 
@@ -245,6 +246,7 @@ class TuneInput(TrainInput):
     """A search for the best hyperparameters by the first metric or *objective*; the best is fitted as in train.
 
     It ends as soon as more than *max_failed_trials* have failed; a trial fails after *trial_seconds*.
+    Parameters of the space that *hyperparameters* names are held at the values given.
     """
 
     search_space: strawberry.ID

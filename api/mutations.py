@@ -35,7 +35,7 @@ from api.inputs import (
 from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
 from api.runs import Run
 from api.sdl import object_type
-from lineage import definitions, environments, intake, promotion, requests, searches
+from lineage import definitions, environments, intake, promotion, requests
 from lineage import runs as domain
 from lineage.errors import InvalidInput
 
@@ -212,8 +212,8 @@ class Mutation(DeploymentMutation):
     async def tune(self, info: Info, input: TuneInput) -> RunPayload:
         """Search for the best hyperparameters, then fit and evaluate the best."""
         values = mapping(input.hyperparameters, "hyperparameters")
-        asked = meant(searches.Tune, input, hyperparameters=values, **_started(info, input))
-        return _queued(await searches.tune(info.context.store, asked, **_by(info)))
+        asked = meant(requests.Tune, input, hyperparameters=values, **_started(info, input))
+        return _queued(await requests.tune(info.context.store, asked, **_by(info)))
 
     @strawberry.mutation
     async def train(self, info: Info, input: TrainInput) -> RunPayload:

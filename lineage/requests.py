@@ -77,20 +77,27 @@ class BuildEnvironment(Started):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Named, Started):
-    """A model to be fitted with given hyperparameters, and evaluated on a held-out split."""
+    """A model to be fitted with given hyperparameters, and evaluated on a held-out split.
+
+    With a *search_space* the hyperparameters must be ones that it could draw.
+    """
 
     training_set: str
     model_code: str
     environment: str
     metrics: Sequence[str]
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    search_space: str | None = None
     evaluate_on: str = "test"
     seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tune(Train):
-    """A search for the best hyperparameters; the best is fitted and evaluated as in Train."""
+    """A search for the best hyperparameters; the best is fitted and evaluated as in Train.
+
+    Those of the space's parameters that *hyperparameters* names are held at the values given.
+    """
 
     search_space: str
     objective: str | None = None
@@ -98,7 +105,10 @@ class Tune(Train):
     parallel: int = 2
     sampler: str = "tpe"
     pruner: str = "median"
+    #: How many trials may fail before the search is given up; None is any number.
     max_failed_trials: int | None = None
+    #: How long a single trial may take; None leaves it to the settings.
+    trial_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +163,10 @@ async def build_environment(store: Store, input: BuildEnvironment, *, by: str, n
 async def train(store: Store, input: Train, *, by: str, now: datetime) -> Run:
     """Queue one fit with given hyperparameters."""
     used = await _check_train(store, input)
+    if input.search_space is not None:
+        space = await store.artifacts.one(input.search_space, K.SEARCH_SPACE)
+        SearchSpace.parse(space.body).check(input.hyperparameters)
+        used = [*used, space.id]
     return await queue(store, RunKind.TRAIN, input, used=used, environment=input.environment, by=by, now=now)
 
 
@@ -162,7 +176,7 @@ async def tune(store: Store, input: Tune, *, by: str, now: datetime) -> Run:
 
     used = await _check_train(store, input)
     space = await store.artifacts.one(input.search_space, K.SEARCH_SPACE)
-    SearchSpace.parse(space.body)
+    SearchSpace.parse(space.body).fixed(input.hyperparameters)
     definitions = [await store.artifacts.one(id, K.METRIC_DEFINITION) for id in input.metrics]
     names = [str(definition.body["metric"]) for definition in definitions]
     if input.objective is not None and input.objective not in names:
@@ -170,8 +184,17 @@ async def tune(store: Store, input: Tune, *, by: str, now: datetime) -> Run:
     _between("trials", input.trials, MAX_TRIALS)
     _between("parallel", input.parallel, MAX_PARALLEL)
     studies.check_names(sampler=input.sampler, pruner=input.pruner)
+    _check_limits(input)
     used = [*used, space.id]
     return await queue(store, RunKind.TUNE, input, used=used, environment=input.environment, by=by, now=now)
+
+
+def _check_limits(input: Tune) -> None:
+    most, seconds = input.max_failed_trials, input.trial_seconds
+    if most is not None and most < 0:
+        raise InvalidInput(f"maxFailedTrials must be 0 or more, not {most}", field="maxFailedTrials")
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise InvalidInput(f"trialSeconds must be a number above 0, not {seconds:g}", field="trialSeconds")
 
 
 async def _check_train(store: Store, input: Train) -> list[str]:

@@ -1,8 +1,8 @@
 """Search spaces as data: what may be tuned, within which bounds, and under which conditions."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from lineage.errors import InvalidInput
@@ -102,12 +102,29 @@ class SearchSpace:
                 values[parameter.name] = parameter.suggest(trial)
         return values
 
+    def fixed(self, values: Mapping[str, Any]) -> Self:
+        """The same space with some parameters held at *values*, without those that can then never exist.
+
+        Raise InvalidInput for a parameter that the space does not have, or a value that it could not draw.
+        """
+        self._check_known(values)
+        kept: dict[str, Parameter] = {}
+        for parameter in self.parameters:
+            when = {name: _left(choices, values, name) for name, choices in parameter.when.items()}
+            if not all(choices and name in kept for name, choices in when.items()):
+                if parameter.name in values:
+                    raise InvalidInput("its condition does not hold, so it has no value", field=parameter.name)
+                continue
+            spec = dict(parameter.spec)
+            if parameter.name in values:
+                parameter.check(values[parameter.name])
+                spec = {"type": "constant", "value": values[parameter.name]}
+            kept[parameter.name] = Parameter(name=parameter.name, spec=spec | ({"when": when} if when else {}))
+        return replace(self, parameters=list(kept.values()))
+
     def check(self, values: Mapping[str, Any]) -> None:
         """Raise InvalidInput when *values* could not have been drawn from this space."""
-        known = [parameter.name for parameter in self.parameters]
-        for name in values:
-            if name not in known:
-                raise InvalidInput.unknown("hyperparameter", name, known, field="hyperparameters")
+        self._check_known(values)
         for parameter in self.parameters:
             if not _holds(parameter, values):
                 if parameter.name in values:
@@ -116,6 +133,12 @@ class SearchSpace:
             if parameter.name not in values:
                 raise InvalidInput("the value is missing", field=parameter.name)
             parameter.check(values[parameter.name])
+
+    def _check_known(self, names: Iterable[str]) -> None:
+        known = [parameter.name for parameter in self.parameters]
+        for name in names:
+            if name not in known:
+                raise InvalidInput.unknown("hyperparameter", name, known, field="hyperparameters")
 
 
 def _checked(name: str, spec: Any) -> dict[str, Any]:
@@ -213,6 +236,11 @@ def _holds(parameter: Parameter, values: Mapping[str, Any]) -> bool:
         name in values and any(_same(values[name], allowed) for allowed in choices)
         for name, choices in parameter.when.items()
     )
+
+
+def _left(choices: Sequence[Any], fixed: Mapping[str, Any], name: str) -> list[Any]:
+    """Those of *choices* that *name* can still have."""
+    return [choice for choice in choices if name not in fixed or _same(fixed[name], choice)]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -12,7 +12,6 @@ from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.errors import ExecutionFailed
 from lineage.metrics import METRICS
 from lineage.runs import Outcome, RunState
-from lineage.searches import trial_limit
 from lineage.searchspace import SearchSpace
 
 K = ArtifactKind
@@ -66,7 +65,9 @@ class Inputs:
 
 async def train(job: Job) -> Landing:
     """Fit one model with the hyperparameters given."""
-    return await _fit(job, await Inputs.load(job), dict(job.spec["hyperparameters"]), space=None)
+    named = job.spec.get("search_space")
+    space = await job.store.artifacts.one(named, K.SEARCH_SPACE) if named else None
+    return await _fit(job, await Inputs.load(job), dict(job.spec["hyperparameters"]), space=space)
 
 
 async def tune(job: Job) -> Landing:
@@ -102,7 +103,7 @@ async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
     greater_is_better = METRICS[metric].greater_is_better
     await job.studies.ensure(
         job.run.id,
-        space=SearchSpace.parse(space.body),
+        space=SearchSpace.parse(space.body).fixed(job.spec["hyperparameters"]),
         metric=metric,
         greater_is_better=greater_is_better,
         trials=job.spec["trials"],
@@ -126,15 +127,22 @@ async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
         spec={
             "mode": "tune",
             "objective": {"metric": metric, "greater_is_better": greater_is_better, "split": "validate"},
-            "trial_seconds": trial_limit(
-                job.spec.get("trial_seconds"), (job.spec.get("resources") or {}).get("seconds"), job.settings
-            ),
+            "trial_seconds": _trial_limit(job),
             **inputs.job("train", "validate", seed=job.spec["seed"]),
         },
         files=inputs.files("train", "validate"),
         code=inputs.code,
         ended=give_up,
     )
+
+
+def _trial_limit(job: Job) -> float:
+    """Seconds that one trial may take: as asked, or by the settings but never more than half of the run's time.
+
+    So a trial that hangs in one slot leaves time for the others, the fit and the evaluation.
+    """
+    whole = (job.spec.get("resources") or {}).get("seconds") or job.settings.run_timeout
+    return float(job.spec.get("trial_seconds") or min(job.settings.trial_timeout, whole / 2))
 
 
 async def _fit(job: Job, inputs: Inputs, params: dict[str, Any], *, space: Artifact | None) -> Landing:

@@ -191,10 +191,13 @@ class Verbs(Session):
         model_code: Ref,
         environment: Ref,
         metrics: Sequence[Ref],
+        search_space: Ref | None = None,
         **given: Unpack[Learning],
     ) -> Run:
-        """Fit one model and evaluate it."""
-        return self._start("train", name=name, **_inputs(training_set, model_code, environment, metrics), **given)
+        """Fit one model and evaluate it; with a search space, the hyperparameters must be ones that it has."""
+        inputs = _inputs(training_set, model_code, environment, metrics)
+        space = id_of(search_space) if search_space else None
+        return self._start("train", name=name, search_space=space, **inputs, **given)
 
     def tune(
         self,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lineage.artifacts import Artifact, Edge, canonical
-from lineage.errors import LeaseLost, NotFound
+from lineage.errors import Conflict, LeaseLost, NotFound
 from lineage.runs import Lease, Outcome, Run, RunKind, RunState
 from lineage.store.artifacts import write
 from lineage.store.graph import Graph, Row, Transaction
@@ -36,11 +36,18 @@ class Runs:
         self._graph = graph
 
     async def create(self, run: Run, *, used: Sequence[str] = (), environment: str | None = None) -> Run:
-        """Queue *run*; when its idempotency key is known, the first run with it is returned and nothing is made."""
+        """Queue *run*; when its idempotency key is known, the first run with it is returned and nothing is made.
+
+        Raise Conflict when the first run with the key was to do something else.
+        """
         row = await self._graph.one(
             "create_run", run=_node(run), used=sorted(set(used)), environment=environment, now=run.created_at
         )
-        return _run(row)
+        first = _run(row)
+        if first.id != run.id and (other := _differences(first, run)):
+            message = f"the idempotency key {run.idempotency_key!r} belongs to {first.id}, which differs in"
+            raise Conflict(f"{message} {', '.join(other)}; use another key for another request")
+        return first
 
     async def get(self, id: str) -> Run:
         """The run *id*; raise NotFound when there is none."""
@@ -200,6 +207,12 @@ def _run(row: Row | None) -> Run:
     if row is None:
         raise NotFound("the run is not there any more")
     return Run.from_row(row["run"])
+
+
+def _differences(first: Run, second: Run) -> list[str]:
+    one, other = ({"kind": each.kind, "executor": each.executor, **each.spec} for each in (first, second))
+    names = sorted(one.keys() | other.keys())
+    return [name for name in names if canonical(one.get(name)) != canonical(other.get(name))]
 
 
 def _lease(row: Row, worker: str) -> Lease:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lineage.artifacts import ArtifactKind
 from lineage.client import Run
 from lineage.errors import InvalidInput
 from lineage.runs import RunState
@@ -170,3 +171,14 @@ def test_a_trial_that_hangs_does_not_hold_up_the_search(world: World) -> None:
     trials = world.client.trials(run)
     assert RunState.SUCCEEDED is run.state
     assert {("COMPLETE", None), ("FAIL", "TIMEOUT")} == {(trial.state, trial.reason) for trial in trials}
+
+
+def test_a_search_holds_what_is_given(world: World) -> None:
+    """A value that the space could not draw is refused at once; one that it could is that of every trial and model."""
+    with pytest.raises(InvalidInput, match="not between"):
+        world.tune("held", hyperparameters={"C": 11.0})
+    run = ended(world, world.tune("held", hyperparameters={"C": 0.25}, trials=2, sampler="random"))
+
+    assert RunState.SUCCEEDED is run.state
+    assert [{"C": 0.25}, {"C": 0.25}] == [trial.params for trial in world.client.trials(run)]
+    assert {"C": 0.25} == run.made(ArtifactKind.HYPERPARAMETERS).body["values"]

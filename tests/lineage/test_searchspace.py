@@ -162,3 +162,57 @@ def test_true_is_not_one() -> None:
         tuned.check({"flag": 1, "depth": 1})
     tuned.check({"flag": True, "depth": 1})
     tuned.check({"flag": False})
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, {"C", "degree", "gamma", "kernel", "seed"}),
+        ({"C": 1.0}, {"C", "degree", "gamma", "kernel", "seed"}),
+        ({"kernel": "rbf", "gamma": 0.5}, {"C", "degree", "gamma", "kernel", "seed"}),
+        ({"kernel": "linear"}, {"C", "degree", "kernel", "seed"}),
+        ({"gamma": 0.5}, {"C", "degree", "gamma", "kernel", "seed"}),
+    ],
+)
+def test_a_fixed_space_draws_what_the_whole_one_could(values: dict[str, Any], names: set[str]) -> None:
+    """Parameters held at values keep them in every draw, and those that can no longer exist are gone."""
+    whole = SearchSpace.parse({"parameters": KERNELS})
+    held = whole.fixed(values)
+
+    assert names == {parameter.name for parameter in held.parameters}
+    assert held == SearchSpace.parse(held.canonical())
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for _ in range(20):
+        drawn = held.suggest(study.ask())
+        whole.check(drawn)
+        assert {name: value for name, value in values.items() if name in drawn}.items() <= drawn.items()
+
+
+def test_what_hangs_on_what_is_gone_is_gone_too() -> None:
+    """A condition on a parameter that can no longer exist never holds."""
+    chain = space(
+        a={"type": "categorical", "choices": ["x", "y"]},
+        b={"type": "int", "low": 1, "high": 3, "when": {"a": ["x"]}},
+        c={"type": "int", "low": 1, "high": 3, "when": {"b": [1, 2]}},
+    )
+
+    assert ["a"] == [parameter.name for parameter in chain.fixed({"a": "y"}).parameters]
+    assert {"a": ["x"]} == chain.fixed({"a": "x"}).parameters[1].when
+    assert {"b": [2]} == chain.fixed({"b": 2}).parameters[2].when
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"Kernel": "rbf"}, "hyperparameters"),
+        ({"C": 0.01}, "C"),
+        ({"degree": 3}, "degree"),
+        ({"seed": 8}, "seed"),
+        ({"kernel": "linear", "gamma": 0.1}, "gamma"),
+    ],
+)
+def test_a_space_is_not_fixed_where_it_could_not_draw(values: dict[str, Any], field: str) -> None:
+    """What is held must be a value that the space has, of a parameter that can then exist."""
+    with pytest.raises(InvalidInput) as caught:
+        SearchSpace.parse({"parameters": KERNELS}).fixed(values)
+    assert field == caught.value.field

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
-from lineage.errors import LeaseLost, NotFound
+from lineage.errors import Conflict, LeaseLost, NotFound
 from lineage.runs import Lease, Outcome, Run, RunKind, RunState
 from lineage.store import Store
 from lineage.store.artifacts import ArtifactFilter
@@ -165,6 +165,31 @@ async def test_an_idempotency_key_gives_the_first_run(store: Store) -> None:
     assert len({run.id for run in found}) == 1
     assert await store.runs.count(RunFilter()) == 1
     assert (await store.runs.create(a_run(9, idempotency_key="once"))).id == found[0].id
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"spec": {"uri": "y.csv"}}, "uri"),
+        ({"spec": {"uri": "x.csv", "name": "x"}}, "name"),
+        ({"executor": "docker"}, "executor"),
+        ({"kind": RunKind.SCORE}, "kind"),
+    ],
+)
+async def test_a_key_belongs_to_one_request(store: Store, changes: dict[str, Any], said: str) -> None:
+    """A key that comes with another request is refused, says what differs, and starts nothing."""
+    first = await store.runs.create(a_run(1, idempotency_key="once"))
+
+    with pytest.raises(Conflict, match=f"run-0001, which differs in {said};"):
+        await store.runs.create(a_run(2, idempotency_key="once", **changes))
+    assert [first] == await store.runs.page(RunFilter(), first=10)
+
+
+async def test_what_is_left_out_is_what_is_none(store: Store) -> None:
+    """A request made before a setting was known is the same as one that leaves it out."""
+    first = await store.runs.create(a_run(1, idempotency_key="once"))
+
+    assert first == await store.runs.create(a_run(2, idempotency_key="once", spec={"uri": "x.csv", "format": None}))
 
 
 async def test_expired_leases_are_recovered_once(store: Store) -> None:
