@@ -33,6 +33,7 @@ from api.inputs import (
     meant,
 )
 from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
+from api.reproductions import ReproductionMutation
 from api.runs import Run
 from api.sdl import object_type
 from lineage import definitions, environments, intake, promotion, requests
@@ -134,7 +135,7 @@ def _queued(run: domain.Run) -> RunPayload:
 
 
 @object_type
-class Mutation(DeploymentMutation):
+class Mutation(DeploymentMutation, ReproductionMutation):
     """What clients may change."""
 
     @strawberry.mutation

@@ -14,6 +14,7 @@ from api.deployments import DeploymentQuery
 from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
 from api.paths import Path, Paths
 from api.questions import StopInput, WalkFilter, Within, check_starts, instant
+from api.reproductions import ReproductionQuery
 from api.runs import Run
 from api.sdl import input_type, object_type
 from api.walks import Walk, walked
@@ -61,7 +62,7 @@ class Status:
 
 
 @object_type
-class Query(DeploymentQuery):
+class Query(DeploymentQuery, ReproductionQuery):
     """What clients may ask."""
 
     @strawberry.field

@@ -217,7 +217,13 @@ class Worker:
         if isinstance(end, Landing):
             outcome = Outcome(state=RunState.SUCCEEDED)
             await self.store.runs.finish(
-                job.lease, outcome, now=now, result=end.result, artifacts=end.artifacts, edges=end.edges
+                job.lease,
+                outcome,
+                now=now,
+                result=end.result,
+                artifacts=end.artifacts,
+                edges=end.edges,
+                reproduced=end.reproduced,
             )
             log.info("run.finish", run_id=job.run.id, state=outcome.state.value)
             return

@@ -45,9 +45,10 @@ class EdgeType(StrEnum):
     REQUIRES = "REQUIRES"
     INCLUDES = "INCLUDES"
     MEASURES = "MEASURES"
-    #: These two join runs and artifacts.
+    #: These join runs and artifacts.
     USED = "USED"
     GENERATED_BY = "GENERATED_BY"
+    REPRODUCES = "REPRODUCES"
 
 
 #: What a lineage walk follows; evaluations hang on as leaves.

@@ -24,6 +24,8 @@ class RunKind(StrEnum):
     SCORE = "SCORE"
     #: Serve a model online; over when it is live.
     DEPLOY = "DEPLOY"
+    #: Make an artifact again from its recorded inputs and compare.
+    REPRODUCE = "REPRODUCE"
 
 
 class RunState(StrEnum):

@@ -110,6 +110,19 @@ UNWIND $artifacts AS artifact
 MATCH (a:Artifact {id: artifact})
 MERGE (a)-[g:GENERATED_BY]->(r) ON CREATE SET g.recorded_at = $now
 
+// name: link_reproduced(id, verdicts, now) none write
+// Note which artifacts a run has made again, and how what it made compares with them.
+MATCH (r:Run {id: $id})
+UNWIND $verdicts AS each
+MATCH (a:Artifact {id: each.id})
+MERGE (r)-[e:REPRODUCES]->(a) ON CREATE SET e.recorded_at = $now, e.verdict = each.verdict
+
+// name: runs_that_reproduced(of) many read
+// The runs that have made an artifact again, the newest first.
+MATCH (r:Run)-[e:REPRODUCES]->(:Artifact {id: $of})
+RETURN r {.*} AS run
+ORDER BY e.recorded_at DESC, r.id
+
 // name: recover_expired(now) many write
 // Let runs go whose worker has been silent for longer than its lease.
 MATCH (r:Run)

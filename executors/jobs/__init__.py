@@ -7,6 +7,7 @@ from executors.jobs.deploy import deploy
 from executors.jobs.job import Job, Landing
 from executors.jobs.learn import train, tune
 from executors.jobs.prepare import ingest, materialise
+from executors.jobs.reproduce import reproduce
 from executors.jobs.resolve import build, resolve
 from lineage.runs import RunKind
 
@@ -20,4 +21,5 @@ JOBS: Mapping[RunKind, Callable[[Job], Awaitable[Landing]]] = {
     RunKind.EVALUATE: evaluate,
     RunKind.SCORE: score,
     RunKind.DEPLOY: deploy,
+    RunKind.REPRODUCE: reproduce,
 }

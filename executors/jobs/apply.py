@@ -1,5 +1,6 @@
 """Runs that apply a model that is there: measuring it on a split, scoring rows in batch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,8 @@ async def score(job: Job) -> Landing:
     model = await job.store.artifacts.one(job.spec["model"], K.MODEL)
     training_set = await job.store.artifacts.one(await trained_on(job.store, model), K.TRAINING_SET)
     feature_set = await job.store.artifacts.one(training_set.body["feature_set"], K.FEATURE_SET)
-    await job.advance(state=RunState.RUNNING, phase="features")
-    features, sources = await sources_of(job.store, feature_set)
-    newer = await job.store.artifacts.by_ids(list(job.spec["datasets"].values()))
-    sources |= {dataset.name: dataset for dataset in newer.values()}
-    target = job.root / "rows" / "rows.parquet"
-    selected = await splits.select(feature_set, features, sources, where=job.spec["where"], target=target)
-    kept = await job.files.put(selected.file)
-    predictions = await _predict(job, model, training_set, kept.sha256)
+    newer = list(job.spec["datasets"].values())
+    selected, predictions = await scored(job, model, training_set, feature_set, newer, job.spec["where"])
     stored = await job.files.put(predictions)
     schema = await anyio.to_thread.run_sync(pq.read_schema, predictions)
     body = {
@@ -60,10 +55,24 @@ async def score(job: Job) -> Landing:
         "where": selected.where,
     }
     labels = {name: job.spec[name] for name in ("namespace", "description", "tags")}
-    scored = Artifact.defined(K.PREDICTIONS, job.spec["name"], body, **labels)
+    made = Artifact.defined(K.PREDICTIONS, job.spec["name"], body, **labels)
     targets = [model.id, *sorted(set(selected.datasets.values()))]
-    edges = [Edge(type=EdgeType.DERIVED_FROM, source=scored.id, target=target) for target in targets]
-    return Landing(artifacts=[scored], edges=edges, result={"predictions": scored.id})
+    edges = [Edge(type=EdgeType.DERIVED_FROM, source=made.id, target=target) for target in targets]
+    return Landing(artifacts=[made], edges=edges, result={"predictions": made.id})
+
+
+async def scored(
+    job: Job, model: Artifact, training_set: Artifact, feature_set: Artifact, newer: Sequence[str], where: str | None
+) -> tuple[splits.Selected, Path]:
+    """The rows that meet *where* in the datasets *newer* (or those of the features), and what a model predicts."""
+    await job.advance(state=RunState.RUNNING, phase="features")
+    features, sources = await sources_of(job.store, feature_set)
+    chosen = await job.store.artifacts.by_ids(newer)
+    sources |= {dataset.name: dataset for dataset in chosen.values()}
+    target = job.root / "rows" / "rows.parquet"
+    selected = await splits.select(feature_set, features, sources, where=where, target=target)
+    kept = await job.files.put(selected.file)
+    return selected, await _predict(job, model, training_set, kept.sha256)
 
 
 async def _predict(job: Job, model: Artifact, training_set: Artifact, rows: str) -> Path:

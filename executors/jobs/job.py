@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,8 @@ class Landing:
     artifacts: Sequence[Artifact] = ()
     edges: Sequence[Edge] = ()
     result: dict[str, Any] = field(default_factory=dict)
+    #: What the run has made again, and the verdict: artifact id → word.
+    reproduced: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)

@@ -22,16 +22,8 @@ async def model_of(
     job: Job, out: Path, params: Mapping[str, Any], *, environment: Artifact, training_set: Artifact
 ) -> Artifact:
     """Keep the model that a fit has left in *out*, with MLflow's files around it, and describe it."""
-    files = await anyio.to_thread.run_sync(stage.manifest, out)
-    info = json.loads(files["info.json"].read_text())
-    source = files[info["model"]["path"]]
     root = out.parent / "layout"
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir()
-    target = root / source.name
-    shutil.copyfile(source, target)
-    if info["model"]["format"] == "skops":
-        await anyio.to_thread.run_sync(_approve, target)
+    info, target = await serialised(out, root)
     columns = await anyio.to_thread.run_sync(_columns, out.parent / "data" / "train.parquet", training_set)
     signed = models.signature(columns, task=info["task"], classes=info["classes"])
     models.layout(
@@ -58,7 +50,7 @@ async def model_of(
         "classes": info["classes"],
         "params": dict(params),
         "seed": job.spec.get("seed"),
-        "observed": {"python": info["python"], "machine": info["machine"], "packages": info["packages"]},
+        "observed": observed(info),
         "code_seen": info.get("code"),
     }
     return Artifact(
@@ -70,6 +62,29 @@ async def model_of(
         description=job.spec.get("description"),
         tags=tuple(job.spec.get("tags") or ()),
     )
+
+
+async def serialised(out: Path, root: Path) -> tuple[Mapping[str, Any], Path]:
+    """What a fit has seen, and the file of its model in the new folder *root*: checked, the same bytes for the same."""
+    files = await anyio.to_thread.run_sync(stage.manifest, out)
+    info = json.loads(files["info.json"].read_text())
+    source = files[info["model"]["path"]]
+    return info, await anyio.to_thread.run_sync(_copied, source, root, info["model"]["format"])
+
+
+def _copied(source: Path, root: Path, format: str) -> Path:
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    target = root / source.name
+    shutil.copyfile(source, target)
+    if format == "skops":
+        _approve(target)
+    return target
+
+
+def observed(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The place of a fit as it was seen from inside."""
+    return {"python": info["python"], "machine": info["machine"], "packages": info["packages"]}
 
 
 def _approve(path: Path) -> None:
@@ -130,7 +145,7 @@ async def measured(
         "confusion_matrix": found.confusion_matrix,
         "verdicts": given,
         "passed": all(each["passed"] for each in given) if given else None,
-        "predictions_sha256": await anyio.to_thread.run_sync(_sha256, predictions),
+        "predictions_sha256": await anyio.to_thread.run_sync(sha256_of, predictions),
     }
     evaluation = Artifact.defined(ArtifactKind.EVALUATION, f"{model.name}.{split}", body, namespace=model.namespace)
     edges = [Edge(type=EdgeType.EVALUATED_BY, source=model.id, target=evaluation.id)]
@@ -139,6 +154,7 @@ async def measured(
     return evaluation, edges
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The digest of a file, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -145,10 +145,11 @@ def _trial_limit(job: Job) -> float:
     return float(job.spec.get("trial_seconds") or min(job.settings.trial_timeout, whole / 2))
 
 
-async def _fit(job: Job, inputs: Inputs, params: dict[str, Any], *, space: Artifact | None) -> Landing:
+async def fitted(job: Job, inputs: Inputs, params: dict[str, Any]) -> Path:
+    """Fit one model and predict the held-out split; the folder of what came out."""
     held_out = job.spec["evaluate_on"]
     splits = tuple(dict.fromkeys(("train", held_out)))
-    out = await stage.run(
+    return await stage.run(
         job,
         "fit",
         environment=inputs.environment,
@@ -163,6 +164,10 @@ async def _fit(job: Job, inputs: Inputs, params: dict[str, Any], *, space: Artif
         files=inputs.files(*splits),
         code=inputs.code,
     )
+
+
+async def _fit(job: Job, inputs: Inputs, params: dict[str, Any], *, space: Artifact | None) -> Landing:
+    out = await fitted(job, inputs, params)
     await job.advance(phase="landing")
     return await _land(job, inputs, out, params, space)
 

@@ -1,5 +1,6 @@
 """Runs that need no environment of their own: reading datasets, writing training sets."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -36,21 +37,35 @@ async def ingest(job: Job) -> Landing:
 async def materialise(job: Job) -> Landing:
     """Write the splits of a training set and keep them in the artifact store."""
     spec = job.spec
-    await job.advance(state=RunState.RUNNING, phase="materialise", progress=0.0)
-    feature_set = await job.store.artifacts.one(spec["feature_set"], K.FEATURE_SET)
-    features, sources = await sources_of(job.store, feature_set)
-    rule = splits.SplitRule.parse(spec["split"])
-    target = job.root / "splits"
-    found = await splits.materialise(
-        feature_set, features, sources, rule, target=target, where=spec["where"], progress=_progress(job)
-    )
-    job.check_cancelled()
+    found = await written(job, spec["feature_set"], spec["split"], spec["where"])
     for path in found.files.values():
         await job.files.put(path)
         path.unlink()
     labels = {name: spec[name] for name in ("namespace", "description", "tags")}
     training_set, edges = found.artifact(spec["name"], **labels)
     return Landing(artifacts=[training_set], edges=edges, result={"training_set": training_set.id})
+
+
+async def written(
+    job: Job, feature_set_id: str, rule: Mapping[str, Any], where: str | None, datasets: Sequence[str] = ()
+) -> splits.Materialised:
+    """The splits of a feature set as files of the run's own; *datasets* stand in for the features' own versions."""
+    await job.advance(state=RunState.RUNNING, phase="materialise", progress=0.0)
+    feature_set = await job.store.artifacts.one(feature_set_id, K.FEATURE_SET)
+    features, sources = await sources_of(job.store, feature_set)
+    chosen = await job.store.artifacts.by_ids(datasets)
+    sources |= {dataset.name: dataset for dataset in chosen.values()}
+    found = await splits.materialise(
+        feature_set,
+        features,
+        sources,
+        splits.SplitRule.parse(rule),
+        target=job.root / "splits",
+        where=where,
+        progress=_progress(job),
+    )
+    job.check_cancelled()
+    return found
 
 
 def _progress(job: Job) -> Any:

@@ -7,7 +7,7 @@ __all__ = ["main"]
 
 def main() -> int:
     """Do what the command line says and return the exit code: 0, 1 for an error, 2 for wrong usage."""
-    from lineage.cli import serving  # noqa: F401  # adds its commands; typer is imported only when the command runs
+    from lineage.cli import cycle, serving  # noqa: F401  # add their commands; typer is imported only when one runs
     from lineage.cli.app import run
 
     return run(sys.argv[1:])

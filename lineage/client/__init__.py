@@ -5,6 +5,7 @@ from lineage.client.artifacts import Artifact, Audit, Fact, Gap, Promotion, Veri
 from lineage.client.client import Client
 from lineage.client.comparisons import Comparison, Difference
 from lineage.client.deployments import Deployment
+from lineage.client.reproductions import Reproduction
 from lineage.client.runs import Run, Trial
 from lineage.client.walks import Facets, Link, Path, Reached, Walk
 
@@ -22,6 +23,7 @@ __all__ = [
     "Path",
     "Promotion",
     "Reached",
+    "Reproduction",
     "Rows",
     "Run",
     "Trial",

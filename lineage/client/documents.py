@@ -33,6 +33,8 @@ PAYLOADS = {
             "evaluate",
             "score",
             "deploy",
+            "reproduce",
+            "rescore",
             "cancelRun",
         ),
         f"run {{ {RUN} }}",
@@ -74,6 +76,9 @@ facts {{ section name value source {{ id }} }} verifiedDigests {{ what digest ve
 COMPARE = f"""query($a: ID!, $b: ID!) {{ compare(a: $a, b: $b) {{ a {{ {ARTIFACT} }} b {{ {ARTIFACT} }} complete
 differences {{ section name change a b delta text }} ancestors {{ {ARTIFACT} }} }} }}"""
 DEPLOYMENTS = f"query($namespace: String) {{ deployments(namespace: $namespace) {{ {DEPLOYMENT} }} }}"
+REPRODUCTIONS = f"""query($of: ID!) {{ reproductions(of: $of) {{ run {{ {RUN} }} verdict
+digests {{ what recorded reproduced }} metrics {{ metric recorded reproduced }}
+surroundings {{ name recorded reproduced }} }} }}"""
 STATUS = "{ status { version neo4jVersion executors } }"
 
 

@@ -107,8 +107,12 @@ class Runs:
         result: Mapping[str, Any] | None = None,
         artifacts: Sequence[Artifact] = (),
         edges: Sequence[Edge] = (),
+        reproduced: Mapping[str, str] | None = None,
     ) -> Run:
-        """End the run with all that it made, in one transaction; raise LeaseLost and write nothing when stale."""
+        """End the run with all that it made, in one transaction; raise LeaseLost and write nothing when stale.
+
+        *reproduced* has the verdict on each artifact that it made again, by id.
+        """
         changes = _plain(
             {"reason": outcome.reason, "message": outcome.message, "ended_at": now, "result": result or {}}
         )
@@ -127,6 +131,7 @@ class Runs:
             await _close_trials(tx, _run(row), now=now)
             await write(tx, artifacts, edges, now=now, by=lease.run.created_by, run_id=lease.run.id)
             await tx.run("link_generated", id=lease.run.id, artifacts=[a.id for a in artifacts], now=now)
+            await tx.run("link_reproduced", id=lease.run.id, verdicts=_pairs(reproduced or {}), now=now)
             return row
 
         return _run(await self._graph.write(work))
@@ -191,6 +196,10 @@ class Runs:
             found.setdefault(row["id"], []).append(_run(row))
         return found
 
+    async def reproductions(self, of: str) -> list[Run]:
+        """The runs that have made the artifact *of* again, the newest first."""
+        return [_run(row) for row in await self._graph.many("runs_that_reproduced", of=of)]
+
     async def _fenced(self, query: str, lease: Lease, **params: Any) -> Lease:
         row = await self._graph.one(query, id=lease.run.id, generation=lease.generation, **params)
         if row is None:
@@ -213,6 +222,10 @@ def _differences(first: Run, second: Run) -> list[str]:
     one, other = ({"kind": each.kind, "executor": each.executor, **each.spec} for each in (first, second))
     names = sorted(one.keys() | other.keys())
     return [name for name in names if canonical(one.get(name)) != canonical(other.get(name))]
+
+
+def _pairs(verdicts: Mapping[str, str]) -> list[Row]:
+    return [{"id": id, "verdict": verdict} for id, verdict in sorted(verdicts.items())]
 
 
 def _lease(row: Row, worker: str) -> Lease:
