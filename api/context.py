@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from lineage.artifacts import Artifact
 from lineage.endpoints import Endpoint
 from lineage.files import Files
+from lineage.firings import Firing
 from lineage.runs import Run
 from lineage.settings import Settings
 from lineage.store import Store
@@ -61,6 +62,7 @@ class Loaders:
         self.dependents: DataLoader[str, list[Row]] = loader(dependents, [])
         self.makers: DataLoader[str, list[Run]] = loader(store.runs.makers, [])
         self.runs: DataLoader[str, Run | None] = loader(store.runs.by_ids, None)
+        self.firings: DataLoader[str, Firing | None] = loader(store.firings.of_runs, None)
         self.traces: DataLoader[str, Row] = loader(store.runs.traces, {})
         self.endpoints: DataLoader[str, Endpoint | None] = loader(store.endpoints.by_ids, None)
         self.trial_counts: DataLoader[str, dict[str, int]] = loader(studies.counts_of, {})

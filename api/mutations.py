@@ -35,6 +35,7 @@ from api.inputs import (
 from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
 from api.reproductions import ReproductionMutation
 from api.runs import Run
+from api.schedules import ScheduleMutation
 from api.sdl import object_type
 from lineage import definitions, environments, intake, promotion, requests
 from lineage import runs as domain
@@ -135,7 +136,7 @@ def _queued(run: domain.Run) -> RunPayload:
 
 
 @object_type
-class Mutation(DeploymentMutation, ReproductionMutation):
+class Mutation(DeploymentMutation, ReproductionMutation, ScheduleMutation):
     """What clients may change."""
 
     @strawberry.mutation

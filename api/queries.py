@@ -16,6 +16,7 @@ from api.paths import Path, Paths
 from api.questions import StopInput, WalkFilter, Within, check_starts, instant
 from api.reproductions import ReproductionQuery
 from api.runs import Run
+from api.schedules import ScheduleQuery
 from api.sdl import input_type, object_type
 from api.walks import Walk, walked
 from lineage import artifacts as domain
@@ -62,7 +63,7 @@ class Status:
 
 
 @object_type
-class Query(DeploymentQuery, ReproductionQuery):
+class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery):
     """What clients may ask."""
 
     @strawberry.field

@@ -9,6 +9,7 @@ from strawberry.scalars import JSON
 from api.artifacts import Artifact, Node, shown
 from api.context import Info
 from api.pages import PAGE, Connection, check_first, decode, encode, page
+from api.schedules import Firing
 from api.sdl import object_type
 from lineage import runs as domain
 from lineage.runs import RunKind, RunState
@@ -138,6 +139,12 @@ class Run(Node):
         """What it runs in: its environment, and the image of it where there is one."""
         trace = await info.context.loaders.traces.load(self.id)
         return [shown(each) for each in await info.context.loaders.present(trace.get("housed", ()))]
+
+    @strawberry.field
+    async def fired_by(self, info: Info) -> Firing | None:
+        """What fired it, where no person asked for it."""
+        found = await info.context.loaders.firings.load(self.id)
+        return Firing.of(found) if found else None
 
     @strawberry.field
     async def trials(self, info: Info, first: int = PAGE, after: str | None = None) -> Connection[Trial]:

@@ -1,5 +1,5 @@
 // name: create_run(run, used, environment, now) one write
-// Queue a run with its USED edges; the same idempotency key, or the same id, gives the first run back.
+// Queue a run with its USED edges, and tie it to the firing whose id is its key; a known key gives the first run back.
 MERGE (r:Run {idempotency_key: $run.idempotency_key})
 ON CREATE SET r += $run, r.is_new = true
 WITH r, coalesce(r.is_new, false) AS created
@@ -16,6 +16,12 @@ CALL (r, created) {
   MATCH (e:Environment {id: id})
   MERGE (r)-[u:RUNS_IN]->(e) ON CREATE SET u.recorded_at = $now
   RETURN count(*) AS housed
+}
+CALL (r) {
+  MATCH (f:Firing {id: r.idempotency_key})
+  MERGE (f)-[s:STARTED]->(r) ON CREATE SET s.recorded_at = $now
+  FOREACH (_ IN CASE WHEN f.state = 'STARTING' THEN [1] ELSE [] END | SET f.state = 'STARTED', f.started_at = $now)
+  RETURN count(*) AS fired
 }
 RETURN r {.*} AS run, created, linked
 

@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
+from lineage.cycle.firings import start_firings
+from lineage.cycle.schedules import fire_schedules
 from lineage.store import Store
 
 #: One look at the graph that does what is due at an instant. Any number of workers call it side by side, and any of
 #: them may die in the middle: what it writes is idempotent, or compared with what was read.
 Duty = Callable[[Store, datetime], Awaitable[None]]
 
-DUTIES: Sequence[Duty] = ()
+DUTIES: Sequence[Duty] = (fire_schedules, start_firings)

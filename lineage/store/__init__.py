@@ -8,8 +8,10 @@ from datetime import datetime
 from lineage.store import migrations
 from lineage.store.artifacts import Artifacts
 from lineage.store.endpoints import Endpoints
+from lineage.store.firings import Firings
 from lineage.store.graph import Graph
 from lineage.store.runs import Runs
+from lineage.store.schedules import Schedules
 from lineage.store.search import Search
 from lineage.store.walks import Walks
 
@@ -22,6 +24,8 @@ class Store:
         self.artifacts = Artifacts(graph)
         self.runs = Runs(graph)
         self.endpoints = Endpoints(graph)
+        self.schedules = Schedules(graph)
+        self.firings = Firings(graph)
         self.search = Search(graph)
         self.walks = Walks(graph, self.artifacts)
 

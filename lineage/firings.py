@@ -1,0 +1,68 @@
+"""Firings: that something was due, what fired it, and what it started."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+
+class FiringCause(StrEnum):
+    """Why something fired."""
+
+    #: An instant of its timetable.
+    TIMETABLE = "TIMETABLE"
+    #: An instant of its timetable that was missed and is made up for.
+    CATCHUP = "CATCHUP"
+    #: Somebody asked for it.
+    MANUAL = "MANUAL"
+
+
+class FiringState(StrEnum):
+    """Where a firing is."""
+
+    #: To be started, as soon as its overlap policy lets it.
+    WAITING = "WAITING"
+    #: A worker is about to start it.
+    STARTING = "STARTING"
+    #: What it started goes on.
+    STARTED = "STARTED"
+    #: What it started is over; how it ended is said by the run.
+    DONE = "DONE"
+    #: Passed over, since something earlier still went on, or something later took its place.
+    SKIPPED = "SKIPPED"
+    #: Nobody was there at the time, and it is not made up for.
+    MISSED = "MISSED"
+    #: What it should start could not be started; the message says why.
+    FAILED = "FAILED"
+
+
+#: States in which nothing else of the same source may be started.
+ACTIVE = frozenset({FiringState.STARTING, FiringState.STARTED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Firing:
+    """One firing of a schedule or a trigger; *source_id* names it, *at* is the instant that was due."""
+
+    id: str
+    source_id: str
+    at: datetime
+    cause: FiringCause
+    #: When it was noticed.
+    fired_at: datetime
+    not_before: datetime
+    state: FiringState = FiringState.WAITING
+    #: How many instants that nobody was there for it stands for.
+    missed: int = 0
+    message: str | None = None
+    #: The run that it started.
+    run: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Read it back from the map that a query returns."""
+        known = {name: row[name] for name in cls.__dataclass_fields__ if row.get(name) is not None}
+        return cls(**{**known, "cause": FiringCause(row["cause"]), "state": FiringState(row["state"])})
