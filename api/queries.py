@@ -11,6 +11,7 @@ from api.audits import Audit
 from api.comparisons import Comparison
 from api.context import Info
 from api.deployments import DeploymentQuery
+from api.firings import FiringQuery
 from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
 from api.paths import Path, Paths
 from api.questions import StopInput, WalkFilter, Within, check_starts, instant
@@ -63,7 +64,7 @@ class Status:
 
 
 @object_type
-class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery):
+class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery, FiringQuery):
     """What clients may ask."""
 
     @strawberry.field

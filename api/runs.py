@@ -8,8 +8,8 @@ from strawberry.scalars import JSON
 
 from api.artifacts import Artifact, Node, shown
 from api.context import Info
+from api.firings import Firing
 from api.pages import PAGE, Connection, check_first, decode, encode, page
-from api.schedules import Firing
 from api.sdl import object_type
 from lineage import runs as domain
 from lineage.runs import RunKind, RunState

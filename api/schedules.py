@@ -2,27 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import strawberry
 from strawberry.scalars import JSON
 
 from api.context import Info
+from api.firings import Firing, page_firings
 from api.inputs import mapping, meant
-from api.pages import LARGEST_PAGE, PAGE, Connection, check_first, encode, moment, page
+from api.pages import LARGEST_PAGE, PAGE, Connection, check_first
 from api.sdl import input_type, object_type
-from lineage import firings as fired
 from lineage import schedules as domain
 from lineage.cycle import schedules as verbs
 from lineage.cycle.actions import ACTIONS
 from lineage.errors import InvalidInput
-from lineage.firings import FiringCause, FiringState
+from lineage.firings import FiringState
 from lineage.schedules import Catchup, Overlap
 from lineage.store.firings import FiringFilter
-
-if TYPE_CHECKING:
-    from api.runs import Run
-
 
 strawberry.enum(Catchup, description="What becomes of instants that nobody was there for: none, the last, or all fire.")
 strawberry.enum(
@@ -30,43 +26,6 @@ strawberry.enum(
     name="OverlapPolicy",
     description="What becomes of a firing while what an earlier one started still goes on.",
 )
-strawberry.enum(FiringState, description="Where a firing is; how what it started ended is said by the run.")
-strawberry.enum(FiringCause, description="Why something fired.")
-
-
-@object_type
-class Firing:
-    """That something was due: what fired, for which instant, and what it started."""
-
-    id: strawberry.ID
-    #: The schedule or the trigger that fired.
-    source: strawberry.ID
-    at: datetime
-    cause: FiringCause
-    state: FiringState
-    fired_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    missed: int
-    message: str | None
-    run_id: strawberry.Private[str | None]
-
-    @classmethod
-    def of(cls, firing: fired.Firing) -> "Firing":
-        """*firing* as a type of the schema."""
-        plain = {name: getattr(firing, name) for name in FIRING_PLAIN}
-        return cls(id=strawberry.ID(firing.id), source=strawberry.ID(firing.source_id), run_id=firing.run, **plain)
-
-    @strawberry.field
-    async def run(self, info: Info) -> Annotated["Run", strawberry.lazy("api.runs")] | None:
-        """The run that it started."""
-        from api.runs import Run as Shown  # it shows what fired it, and so knows this module
-
-        found = await info.context.loaders.runs.load(self.run_id) if self.run_id else None
-        return Shown.of(found) if found else None
-
-
-FIRING_PLAIN = ("at", "cause", "state", "fired_at", "started_at", "ended_at", "missed", "message")
 
 
 @object_type
@@ -114,26 +73,13 @@ class Schedule:
         self, info: Info, states: list[FiringState] | None = None, first: int = PAGE, after: str | None = None
     ) -> Connection[Firing]:
         """What it has fired, the newest first."""
-        return await _firings(info, FiringFilter(source=self.id, states=states), first, after)
+        return await page_firings(info, FiringFilter(source=self.id, states=states), first, after)
 
 
 SCHEDULE_PLAIN = (
     *("name", "namespace", "cron", "timezone", "action", "catchup", "catchup_limit", "overlap", "description"),
     *("missed", "created_at", "created_by", "updated_at", "deleted_at"),
 )
-
-
-async def _firings(info: Info, filter: FiringFilter, first: int, after: str | None) -> Connection[Firing]:
-    check_first(first)
-    repository = info.context.store.firings
-    rows = await repository.page(filter, first=first + 1, after=moment(after))
-    return page(
-        rows,
-        first,
-        node=Firing.of,
-        cursor=lambda each: encode(each.at.isoformat(), each.id),
-        count=lambda: repository.count(filter),
-    )
 
 
 @input_type
@@ -236,18 +182,6 @@ class ScheduleQuery:
     ) -> Schedule:
         """A schedule by its id, or by its name."""
         return Schedule.of(await _found(info, ScheduleRef(id=id, name=name, namespace=namespace)))
-
-    @strawberry.field
-    async def firings(
-        self,
-        info: Info,
-        source: strawberry.ID | None = None,
-        states: list[FiringState] | None = None,
-        first: int = PAGE,
-        after: str | None = None,
-    ) -> Connection[Firing]:
-        """What was fired, by one schedule or trigger or by all, the newest first."""
-        return await _firings(info, FiringFilter(source=source, states=states), first, after)
 
     @strawberry.field
     def actions(self) -> list[str]:

@@ -8,6 +8,7 @@ import strawberry
 
 from api.artifacts import Artifact, shown
 from api.context import Info
+from api.firings import FiringSubscription
 from api.runs import Run
 from api.sdl import object_type
 from lineage import artifacts as domain
@@ -22,7 +23,7 @@ BATCH = 500
 
 
 @object_type
-class Subscription:
+class Subscription(FiringSubscription):
     """What clients may watch."""
 
     @strawberry.subscription

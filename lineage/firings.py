@@ -37,8 +37,8 @@ class FiringState(StrEnum):
     FAILED = "FAILED"
 
 
-#: States in which nothing else of the same source may be started.
-ACTIVE = frozenset({FiringState.STARTING, FiringState.STARTED})
+#: States that never change again.
+OVER = frozenset({FiringState.DONE, FiringState.SKIPPED, FiringState.MISSED, FiringState.FAILED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,11 @@ class Firing:
     run: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its state is final."""
+        return self.state in OVER
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:

@@ -7,6 +7,7 @@ from lineage.client.comparisons import Comparison, Difference
 from lineage.client.deployments import Deployment
 from lineage.client.reproductions import Reproduction
 from lineage.client.runs import Run, Trial
+from lineage.client.schedules import Firing, Schedule
 from lineage.client.walks import Facets, Link, Path, Reached, Walk
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Difference",
     "Facets",
     "Fact",
+    "Firing",
     "Gap",
     "Link",
     "Path",
@@ -26,6 +28,7 @@ __all__ = [
     "Reproduction",
     "Rows",
     "Run",
+    "Schedule",
     "Trial",
     "VerifiedDigest",
     "Walk",

@@ -19,6 +19,10 @@ PAGE = "totalCount pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {} }} }
 DEPLOYMENT = f"""id namespace name version endpoint state live liveSince executor replicas healthyReplicas message
 model {{ {SHORT} }}"""
 
+FIRING = "id source at cause state missed message firedAt startedAt endedAt run { id }"
+SCHEDULE = """id name namespace cron timezone action spec catchup catchupLimit overlap paused description missed
+createdAt createdBy deletedAt"""
+
 #: What a mutation answers with.
 PAYLOADS = {
     **dict.fromkeys(
@@ -48,6 +52,11 @@ PAYLOADS = {
 verdicts {{ metric value threshold passed message }}""",
     "retract": f"artifact {{ {ARTIFACT} }}",
     "recordLineage": "nodes edges",
+    **dict.fromkeys(
+        ("createSchedule", "updateSchedule", "pauseSchedule", "resumeSchedule", "deleteSchedule"),
+        f"schedule {{ {SCHEDULE} next }}",
+    ),
+    "runSchedule": f"firing {{ {FIRING} }}",
     "undeploy": f"deployment {{ {DEPLOYMENT} }}",
 }
 
@@ -79,6 +88,12 @@ DEPLOYMENTS = f"query($namespace: String) {{ deployments(namespace: $namespace) 
 REPRODUCTIONS = f"""query($of: ID!) {{ reproductions(of: $of) {{ run {{ {RUN} }} verdict
 digests {{ what recorded reproduced }} metrics {{ metric recorded reproduced }}
 surroundings {{ name recorded reproduced }} }} }}"""
+SCHEDULES = f"""query($namespace: String, $deleted: Boolean!, $count: Int!) {{
+schedules(namespace: $namespace, deleted: $deleted) {{ {SCHEDULE} next(count: $count) }} }}"""
+SCHEDULE_BY_NAME = f"""query($id: ID, $name: String, $namespace: String! = "default", $count: Int!) {{
+schedule(id: $id, name: $name, namespace: $namespace) {{ {SCHEDULE} next(count: $count) }} }}"""
+FIRINGS = f"""query($source: ID, $states: [FiringState!], $first: Int!, $after: String) {{
+found: firings(source: $source, states: $states, first: $first, after: $after) {{ {PAGE.format(FIRING)} }} }}"""
 STATUS = "{ status { version neo4jVersion executors } }"
 
 
