@@ -161,7 +161,9 @@ async def test_firings_are_watched(client: Client, store: Store) -> None:
                     break
                 await attend(store)
 
-    assert [("WAITING", None), ("STARTED", {"kind": "INGEST"})] == [(each["state"], each["run"]) for each in seen]
+    # Whether the poll meets the moment in which a worker is about to start it is chance.
+    told = [(each["state"], each["run"]) for each in seen if each["state"] != "STARTING"]
+    assert [("WAITING", None), ("STARTED", {"kind": "INGEST"})] == told
     assert 1 == len({each["id"] for each in seen})
 
 
