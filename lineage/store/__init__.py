@@ -13,6 +13,7 @@ from lineage.store.graph import Graph
 from lineage.store.runs import Runs
 from lineage.store.schedules import Schedules
 from lineage.store.search import Search
+from lineage.store.versions import Versions
 from lineage.store.walks import Walks
 
 
@@ -27,6 +28,7 @@ class Store:
         self.schedules = Schedules(graph)
         self.firings = Firings(graph)
         self.search = Search(graph)
+        self.versions = Versions(graph)
         self.walks = Walks(graph, self.artifacts)
 
     async def migrate(self, *, now: datetime) -> Sequence[str]:
