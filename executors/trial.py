@@ -225,8 +225,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"{given.job} cannot be read: {error}")
     os.chdir(root)
     end, heart = _live(root, job, given.slot)
-    if isinstance(end, Terminated) and heart is not None and heart.stopped_by is not None:
-        end = heart.stopped_by
+    if end is not None and heart is not None and heart.stopped_by is not None:
+        end = heart.stopped_by  # and not what became of that where it met the work: an import takes it for its failure
     reason, code = (verdicts.DONE, 0) if end is None else (getattr(end, "reason", "ERROR"), getattr(end, "code", 70))
     message = None if end is None else str(end)
     print(f"slot {given.slot}: {reason}{f': {message}' if message else ''}", flush=True)
@@ -256,6 +256,10 @@ def _live(root: Path, job: dict[str, Any], slot: str) -> tuple[BaseException | N
         return End(f"{type(error).__name__}: {error}"), heart
     except MemoryError as error:
         return verdicts.OutOfMemory(verdicts.last_lines(error)), heart
+    except Exception as error:
+        if heart is None or heart.stopped_by is None:
+            raise
+        return error, heart
     return None, heart
 
 
