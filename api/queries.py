@@ -12,6 +12,7 @@ from api.comparisons import Comparison
 from api.context import Info
 from api.deployments import DeploymentQuery
 from api.firings import FiringQuery
+from api.freshness import FreshnessQuery
 from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
 from api.paths import Path, Paths
 from api.questions import StopInput, WalkFilter, Within, check_starts, instant
@@ -64,7 +65,7 @@ class Status:
 
 
 @object_type
-class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery, FiringQuery):
+class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery, FiringQuery, FreshnessQuery):
     """What clients may ask."""
 
     @strawberry.field

@@ -5,6 +5,7 @@ from lineage.client.artifacts import Artifact, Audit, Fact, Gap, Promotion, Veri
 from lineage.client.client import Client
 from lineage.client.comparisons import Comparison, Difference
 from lineage.client.deployments import Deployment
+from lineage.client.freshness import Freshness, RedoStep, Stale, Superseded
 from lineage.client.reproductions import Reproduction
 from lineage.client.runs import Run, Trial
 from lineage.client.schedules import Firing, Schedule
@@ -20,15 +21,19 @@ __all__ = [
     "Facets",
     "Fact",
     "Firing",
+    "Freshness",
     "Gap",
     "Link",
     "Path",
     "Promotion",
     "Reached",
+    "RedoStep",
     "Reproduction",
     "Rows",
     "Run",
     "Schedule",
+    "Stale",
+    "Superseded",
     "Trial",
     "VerifiedDigest",
     "Walk",
