@@ -167,7 +167,7 @@ async def _follow(job: Job, running: Running, slot_ended: SlotEnded | None) -> O
         if slot_ended is not None:
             tasks.start_soon(_watch_slots, job, running, slot_ended, ended)
     await _drain(job, running)
-    return ended[0]
+    return _earlier(job, running) or ended[0] if ended[0].state is RunState.CANCELED else ended[0]
 
 
 async def _watch(job: Job, running: Running, ended: list[Outcome]) -> None:
@@ -183,7 +183,22 @@ async def _watch(job: Job, running: Running, ended: list[Outcome]) -> None:
 
 async def _end(job: Job, running: Running, verdict: Outcome, ended: list[Outcome]) -> None:
     ended.append(verdict)  # before the work says that it was asked to stop
+    body = {"state": verdict.state.value, "reason": verdict.reason, "message": verdict.message}
+    await run_sync(folder.write, _verdict(running), body)
     await job.executor.stop(running, grace=job.settings.cancel_grace)
+
+
+def _verdict(running: Running) -> Path:
+    """Where it stands why the work was stopped; beside its folder, in which foreign code writes."""
+    return running.workspace.root.with_suffix(".verdict.json")
+
+
+def _earlier(job: Job, running: Running) -> Outcome | None:
+    """Why a worker has stopped the work that did not live to say so; none where a user has asked for it."""
+    body = folder.read(_verdict(running))
+    if body is None or job.cancelled.is_set():
+        return None
+    return Outcome(state=RunState(body["state"]), reason=body["reason"], message=body["message"])
 
 
 async def _watch_slots(job: Job, running: Running, slot_ended: SlotEnded, ended: list[Outcome]) -> None:

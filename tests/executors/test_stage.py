@@ -1,0 +1,92 @@
+"""What a worker decides about the work of a run holds though the worker dies before it can say so."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from executors.base import Prepared, Running
+from executors.exchange import Bench
+from executors.jobs import stage
+from executors.jobs.job import Job
+from executors.process import ProcessExecutor
+from executors.testing import calling
+from lineage.files import Files
+from lineage.runs import Run, RunKind, RunState, new_run_id
+from lineage.settings import Settings
+from lineage.store import Store
+from lineage.tuning.studies import Studies
+
+pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
+
+
+class Dies(Exception):
+    """The end of a worker."""
+
+
+class Mortal(ProcessExecutor):
+    """Stops the work as it is told to, and dies of it."""
+
+    async def stop(self, running: Running, *, grace: float) -> None:
+        await super().stop(running, grace=grace)
+        raise Dies
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Workspaces that speak to an exchange over a Unix socket."""
+    with Bench(tmp_path, Prepared(python=Path(sys.executable)), unix=tmp_path / "api.sock") as bench:
+        yield bench
+
+
+async def a_job(store: Store, settings: Settings, executor: ProcessExecutor) -> Job:
+    """A run that a worker has just taken."""
+    now = datetime.now(UTC)
+    run = Run(
+        id=new_run_id(),
+        kind=RunKind.TUNE,
+        state=RunState.QUEUED,
+        executor="process",
+        spec={},
+        created_at=now,
+        created_by="ann",
+    )
+    await store.runs.create(run)
+    lease = await store.runs.lease("w", executors=["process"], now=now, ttl=timedelta(minutes=5))
+    assert lease is not None
+    job = Job(
+        lease=lease,
+        store=store,
+        files=Files(settings.artifacts_url),
+        studies=Studies(store.graph),
+        settings=settings,
+        executor=executor,
+        now=lambda: datetime.now(UTC),
+    )
+    await job.begin_attempt()
+    return job
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_verdict_outlives_its_worker(
+    store: Store, settings: Settings, bench: Bench, is_cancelled: bool
+) -> None:
+    """The next worker finds stopped work and says why it was stopped, unless a user has asked for the end meanwhile."""
+    impatient = replace(settings, start_timeout=0.0)
+    workspace, mortal = bench.fit(calling("time.sleep(600)")), Mortal(impatient)
+    job = await a_job(store, impatient, mortal)
+    running = await mortal.start(workspace)
+
+    with pytest.raises(Dies):
+        await stage._follow(job, running, None)
+    job.executor, job.settings = ProcessExecutor(settings), settings
+    adopted = await job.executor.adopt(workspace)
+    assert adopted is not None
+    if is_cancelled:
+        job.cancelled.set()
+    found = await stage._follow(job, adopted, None)
+
+    assert (RunState.CANCELED if is_cancelled else RunState.TIMED_OUT) is found.state
