@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 
 from executors.base import Prepared, Running
@@ -31,8 +32,9 @@ class Mortal(ProcessExecutor):
     """Stops the work as it is told to, and dies of it."""
 
     async def stop(self, running: Running, *, grace: float) -> None:
-        await super().stop(running, grace=grace)
-        raise Dies
+        with anyio.CancelScope(shield=True):
+            await super().stop(running, grace=grace)
+            raise Dies
 
 
 @pytest.fixture
