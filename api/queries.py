@@ -13,6 +13,7 @@ from api.context import Info
 from api.deployments import DeploymentQuery
 from api.firings import FiringQuery
 from api.freshness import FreshnessQuery
+from api.packages import PackageQuery
 from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
 from api.paths import Path, Paths
 from api.questions import StopInput, WalkFilter, Within, check_starts, instant
@@ -65,7 +66,7 @@ class Status:
 
 
 @object_type
-class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery, FiringQuery, FreshnessQuery):
+class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery, FiringQuery, FreshnessQuery, PackageQuery):
     """What clients may ask."""
 
     @strawberry.field

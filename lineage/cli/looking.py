@@ -2,8 +2,10 @@
 
 from rich.markup import escape
 
+from lineage.cli import printing
 from lineage.cli.printing import named, out, table
 from lineage.client.freshness import Freshness
+from lineage.client.packages import Packages
 
 NEAREST = 3  # superseded inputs of an artifact that a table shows
 
@@ -28,3 +30,13 @@ def freshness(found: Freshness) -> None:
         out.print(f"{number}. {escape(str(step.artifact))}" + (f" with {escape(with_)}" if with_ else "") + note)
     if not found.complete:
         out.print("[red]the namespace has more than was looked at[/red]")
+
+
+def packages(asked: str, found: Packages) -> None:
+    """Print which versions of a package were asked for, what runs on them, and which do not compare."""
+    versions = ", ".join(f"{each.version} ({each.namespace})" for each in found.matching) or "none"
+    out.print(f"{escape(asked)}: {escape(versions)}; {found.others} others")
+    for each, reason in found.incomparable:
+        out.print(f"[red]left out[/red] {escape(each.name)}: {escape(reason)}")
+    if found.matching:
+        printing.reached(found.impact, f"run on {asked}")

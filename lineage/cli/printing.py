@@ -82,8 +82,13 @@ def named(artifact: Artifact) -> str:
 
 def walk(origin: Artifact, found: Walk, *, verb: str = "depend on") -> None:
     """Print what a walk reached, by distance, and whether that is all."""
+    reached(found, f"{verb} {origin}")
+
+
+def reached(found: Walk, words: str) -> None:
+    """Print what a walk reached, by distance, and whether that is all; *words* say what it has in common."""
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(found.counts.items())) or "nothing"
-    out.print(f"[bold]{found.total}[/bold] {verb} {escape(str(origin))}: {escape(counts)}")
+    out.print(f"[bold]{found.total}[/bold] {escape(words)}: {escape(counts)}")
     rows = [
         (each.distance, each.artifact.kind.value, named(each.artifact), each.artifact.version) for each in found.reached
     ]

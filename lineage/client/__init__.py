@@ -6,6 +6,7 @@ from lineage.client.client import Client
 from lineage.client.comparisons import Comparison, Difference
 from lineage.client.deployments import Deployment
 from lineage.client.freshness import Freshness, RedoStep, Stale, Superseded
+from lineage.client.packages import Packages
 from lineage.client.reproductions import Reproduction
 from lineage.client.runs import Run, Trial
 from lineage.client.schedules import Firing, Schedule
@@ -24,6 +25,7 @@ __all__ = [
     "Freshness",
     "Gap",
     "Link",
+    "Packages",
     "Path",
     "Promotion",
     "Reached",

@@ -2,11 +2,12 @@
 
 from lineage.client.deployments import Deployments
 from lineage.client.freshness import Aging
+from lineage.client.packages import Packaging
 from lineage.client.questions import Questions
 from lineage.client.reproductions import Reproductions
 from lineage.client.schedules import Schedules
 from lineage.client.verbs import Verbs
 
 
-class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging):
+class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging):
     """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""

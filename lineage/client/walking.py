@@ -33,7 +33,7 @@ class Walking(Session):
 
     def facets(self, *of: Ref, verb: Verb = "impact", **bounds: Any) -> Facets:
         """How many a walk reaches, and how they divide; no artifact is fetched."""
-        return Facets.read(self.query(documents.counted(verb), of=_ids(of), **_variables(**bounds))["walk"])
+        return Facets.read(self.query(documents.counted(verb), of=_ids(of), **variables(**bounds))["walk"])
 
     def rows(self, *of: Ref, verb: Verb = "impact", page: int = ROWS, **bounds: Any) -> Iterator[dict[str, Any]]:
         """Everything that a walk reaches, a mapping for each, fetched page by page as it is read.
@@ -41,9 +41,9 @@ class Walking(Session):
         All pages are of the graph as it was at the first.
         """
         after: str | None = None
-        variables = _variables(**bounds)
+        asked = variables(**bounds)
         while True:
-            data = self.query(documents.table(verb), of=_ids(of), first=page, after=after, **variables)
+            data = self.query(documents.table(verb), of=_ids(of), first=page, after=after, **asked)
             table = data["walk"]["table"]
             names = list(table["columns"])
             for values in zip(*table["columns"].values(), strict=True):
@@ -64,8 +64,8 @@ class Walking(Session):
         return [Path.read(each) for each in found["paths"]], bool(found["more"])
 
     def _walk(self, verb: str, of: Sequence[Ref], first: int, after: str | None, bounds: Mapping[str, Any]) -> Walk:
-        variables = _variables(**bounds)
-        found = self.query(documents.walk(verb), of=_ids(of), first=first, after=after, **variables)["walk"]
+        asked = variables(**bounds)
+        found = self.query(documents.walk(verb), of=_ids(of), first=first, after=after, **asked)["walk"]
         return Walk.read(found, origins=tuple(each for each in of if isinstance(each, Artifact)))
 
 
@@ -73,7 +73,7 @@ def _ids(of: Sequence[Ref]) -> list[str]:
     return [id_of(each) for each in of]
 
 
-def _variables(
+def variables(
     *,
     kinds: Sequence[ArtifactKind | str] = (),
     max_depth: int | None = None,
@@ -86,6 +86,7 @@ def _variables(
     property: tuple[str, Any] | None = None,
     **filter: Any,
 ) -> dict[str, Any]:
+    """The bounds of a walk as variables of its document."""
     wanted = cased({**filter, "property": {"key": property[0], "value": property[1]} if property else None})
     return {
         "kinds": _kinds(kinds) or None,

@@ -73,3 +73,8 @@ class Versions:
             "versions_in_use", kinds=named, namespace=namespace, every=every, as_of=at, first=first
         )
         return list(row["ids"]) if row else []
+
+    async def of_package(self, name: str, *, as_of: datetime | None = None) -> list[str]:
+        """The ids of all versions of packages that are called *name*, which is lower case with single dashes."""
+        row = await self._graph.one("package_versions", name=name, as_of=as_of or FOREVER)
+        return list(row["ids"]) if row else []
