@@ -45,6 +45,11 @@ class Dataset(Artifact):
     files: list[parts.FileEntry] = known("files", parts.files, empty=list, doc="The files that it consists of.")
 
     @strawberry.field
+    def locations(self) -> list[str]:
+        """Where it was found again, the last place last: it is read there first, and at its uri when it is gone."""
+        return list(self.record.locations)
+
+    @strawberry.field
     async def columns(self, info: Info) -> list["Column"]:
         """Its columns, in their order."""
         names = [str(each.get("name")) for each in self.record.body.get("columns", ()) if isinstance(each, dict)]

@@ -125,6 +125,8 @@ class Artifact:
     created_by: str = "unknown"
     retracted_at: datetime | None = None
     retracted_reason: str | None = None
+    #: Where else its bytes were found, the last place last; no part of what it is.
+    locations: Sequence[str] = ()
     #: An edge or an event has named it, but nobody has described it yet.
     is_placeholder: bool = False
 
@@ -162,6 +164,7 @@ class Artifact:
             created_by=row.get("created_by") or "unknown",
             retracted_at=row.get("retracted_at"),
             retracted_reason=row.get("retracted_reason"),
+            locations=tuple(row.get("locations") or ()),
             is_placeholder=bool(row.get("is_placeholder")),
         )
 

@@ -33,8 +33,18 @@ RETURN {
   created_at: [n IN nodes | toString(n.created_at)], created_by: [n IN nodes | n.created_by],
   description: [n IN nodes | n.description], tags: [n IN nodes | n.tags],
   retracted_at: [n IN nodes | toString(n.retracted_at)], retracted_reason: [n IN nodes | n.retracted_reason],
-  is_placeholder: [n IN nodes | n.is_placeholder], body: [n IN nodes | n.body]
+  is_placeholder: [n IN nodes | n.is_placeholder], body: [n IN nodes | n.body],
+  locations: [n IN nodes | n.locations]
 } AS columns
+
+// name: note_location(id, uri, most) one write
+// Remember where else the bytes of an artifact were found; the last place is last, and only so many are kept.
+MATCH (a:Artifact {id: $id})
+SET a._lock = $uri
+WITH a, [each IN coalesce(a.locations, []) WHERE each <> $uri] + [$uri] AS places
+SET a.locations = places[-$most..]
+REMOVE a._lock
+RETURN a.locations AS locations
 
 // name: artifact_version(kind, namespace, name, version) one read
 // One version of a name.

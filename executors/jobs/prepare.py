@@ -30,6 +30,7 @@ async def ingest(job: Job) -> Landing:
         progress=_progress(job),
     )
     job.check_cancelled()
+    await job.store.artifacts.note_location(found.dataset.id, found.place)
     result = {"dataset": found.dataset.id}
     return Landing(artifacts=[found.dataset, *found.columns], edges=found.edges, result=result)
 

@@ -22,6 +22,8 @@ class Profile:
     dataset: Artifact
     columns: Sequence[Artifact]
     edges: Sequence[Edge]
+    #: Where it was found this time.
+    place: str
 
 
 async def profile(
@@ -70,9 +72,10 @@ def _profile(
         _column(dataset, position, column, measured)
         for position, (column, measured) in enumerate(zip(reading["columns"], found, strict=True))
     ]
+    place = locations.place(location, listing)
     edges = [Edge(type=EdgeType.DERIVED_FROM, source=column.id, target=dataset.id) for column in columns]
     tell(1.0, "done")
-    return Profile(dataset=dataset, columns=columns, edges=edges)
+    return Profile(dataset=dataset, columns=columns, edges=edges, place=place)
 
 
 def _version(digest: str, reading: Mapping[str, Any]) -> str:

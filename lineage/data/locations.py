@@ -4,7 +4,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ import fsspec
 from lineage import trees
 from lineage.artifacts import Artifact, digest_of
 from lineage.data import tables
-from lineage.errors import Conflict, DigestMismatch, InvalidInput, NotFound, Unavailable
+from lineage.errors import Conflict, DigestMismatch, InvalidInput, LineageError, NotFound, Unavailable
 
 #: What can be fetched, each by the fsspec implementation of that name where it is installed.
 REMOTE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "webhdfs", "memory")
@@ -171,19 +171,47 @@ def digest_of_listing(files: Sequence[dict[str, Any]]) -> str:
     return digest_of([[each["path"], each["sha256"]] for each in files])
 
 
+def place(location: Location, files: Sequence[dict[str, Any]]) -> str:
+    """The address to remember for what *files* list: that of the one file where it is one, else of them all."""
+    scheme, _ = _split(location.uri)
+    if len(files) == 1 and scheme in {"", "file"}:
+        return str(location.root / files[0]["path"])
+    return location.uri
+
+
 @contextmanager
 def opened(dataset: Artifact) -> Iterator[list[Path]]:
-    """The files of a registered dataset, verified before they are read and unchanged when the block ends."""
+    """The files of a registered dataset, verified before they are read and unchanged when the block ends.
+
+    They are read where they were registered last; where they are gone or changed there, from the places before.
+    """
     if not dataset.body.get("files"):
         raise InvalidInput(f"the dataset {dataset.name!r} is only known by name; register it", field="dataset")
     if not isinstance(dataset.body.get("uri"), str):
         raise InvalidInput(f"nobody has recorded where the dataset {dataset.name!r} lies", field="dataset")
-    scheme, path = _split(dataset.body["uri"])
+    with ExitStack() as stack:
+        yield _first_found(dataset, stack)
+
+
+def _first_found(dataset: Artifact, stack: ExitStack) -> list[Path]:
+    refusals: list[LineageError] = []
+    for uri in dict.fromkeys([*reversed(dataset.locations), dataset.body["uri"]]):
+        try:
+            return stack.enter_context(_opened(dataset, uri))
+        except (NotFound, DigestMismatch, Unavailable, InvalidInput) as error:
+            refusals.append(error)
+    raise refusals[-1]  # that of the place which its body names
+
+
+@contextmanager
+def _opened(dataset: Artifact, uri: str) -> Iterator[list[Path]]:
+    scheme, path = _split(uri)
     if scheme not in {"", "file"}:
-        with located(dataset.body["uri"]) as location:
+        with located(uri) as location:
             yield verified(dataset, location.root)
         return
-    files = verified(dataset, _root(path))
+    moved = Path(path) if uri in dataset.locations and Path(path).is_file() else None
+    files = verified(dataset, _root(path), moved)
     with unchanged(files, dataset.name):
         yield files
 
@@ -198,15 +226,18 @@ def unchanged(files: Sequence[Path], name: str) -> Iterator[None]:
             raise Conflict(f"dataset {name!r}: {file.name} was changed while it was read; try again")
 
 
-def verified(dataset: Artifact, root: Path) -> list[Path]:
+def verified(dataset: Artifact, root: Path, moved: Path | None = None) -> list[Path]:
     """The dataset's files below *root*; raise DigestMismatch when their bytes changed, NotFound when one is gone.
 
     The listing may come from another system: a path in it that leads out of *root* is refused. Links are followed,
     since whoever owns the folder put them there.
+
+    Args:
+        moved: where the one file of the dataset lies now, whatever its listing calls it.
     """
-    found = []
-    for name, sha256 in _listed(dataset):
-        path = (root / name).resolve()
+    found, listed = [], list(_listed(dataset))
+    for name, sha256 in listed:
+        path = moved if moved is not None and len(listed) == 1 else (root / name).resolve()
         if not path.is_file():
             raise NotFound(f"dataset {dataset.name!r}: {name} is gone from {str(root)!r}")
         actual, _ = digest(path)

@@ -11,6 +11,7 @@ from lineage.store import columns
 from lineage.store.graph import Graph, Row, Transaction
 
 SEARCHED = 20_000  # characters of search text that one node keeps
+LOCATIONS = 20  # places that one dataset remembers
 BATCH = 1_000  # nodes or edges that one statement writes
 
 
@@ -58,6 +59,13 @@ class Artifacts:
         await self._graph.write(work)
         found = await self.by_ids([artifact.id for artifact in artifacts])
         return [found[artifact.id] for artifact in artifacts]
+
+    async def note_location(self, id: str, uri: str) -> None:
+        """Remember that the bytes of the artifact *id* were found at *uri* last; nothing happens when it is not there.
+
+        The address is no part of the artifact's content, which never changes.
+        """
+        await self._graph.one("note_location", id=id, uri=uri, most=LOCATIONS)
 
     async def by_ids(self, ids: Iterable[str]) -> dict[str, Artifact]:
         """The artifacts of *ids*, by id; one that is not there is left out."""

@@ -34,6 +34,7 @@ def artifacts(columns: Columns) -> list[Artifact]:
             created_by=row["created_by"] or "unknown",
             retracted_at=moment(row["retracted_at"]),
             retracted_reason=row["retracted_reason"],
+            locations=tuple(row.get("locations") or ()),
             is_placeholder=bool(row["is_placeholder"]),
         )
         for row in rows(columns)

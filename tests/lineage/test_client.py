@@ -159,13 +159,34 @@ def test_the_same_content_is_the_same_node(client: Client) -> None:
 
 
 def test_a_key_finds_the_first_run(client: Client, tmp_path: Path) -> None:
-    """A run that is asked for twice with one key is one run."""
-    path, key = tmp_path / "rows.csv", uuid.uuid4().hex
+    """A run that is asked for twice with one key is one run; another request with that key is refused."""
+    path, key, name = tmp_path / "rows.csv", uuid.uuid4().hex, a_name()
     path.write_text(ROWS)
 
-    first, again = (client.register_dataset(a_name(), path, idempotency_key=key) for _ in range(2))
+    first, again = (client.register_dataset(name, path, idempotency_key=key) for _ in range(2))
     assert first.id == again.id
+    with pytest.raises(Conflict, match="differs in name"):
+        client.register_dataset(a_name(), path, idempotency_key=key)
     client.wait(first)
+
+
+def test_a_dataset_may_move(client: Client, tmp_path: Path) -> None:
+    """The same bytes registered at another place are the same version, which is read there from then on."""
+    name, run = a_dataset(client, tmp_path)
+    dataset = run.made("DATASET")
+    moved = (tmp_path / f"{name}.csv").rename(tmp_path / "moved.csv")
+    again = client.wait(client.register_dataset(name, moved)).made("DATASET")
+
+    found = client.query("query ($id: ID!) { node(id: $id) { ... on Dataset { uri locations } } }", id=again.id)
+    feature = client.define_feature("amount", f"{name}.amount", name, [f"{name}.id"])
+    label = client.define_feature("late", f"{name}.late", name, [f"{name}.id"])
+    members = client.define_feature_set(name, [feature], label)
+    rule = {"by": "HASH", "validate": 0.2, "test": 0.2, "seed": 1}
+    made = client.wait(client.create_training_set(name, members, rule))
+
+    assert dataset.id == again.id
+    assert {"uri": dataset.body["uri"], "locations": [str(moved)]} == found["node"]
+    assert RunState.SUCCEEDED is made.state
 
 
 def test_model_code_has_its_commit(client: Client, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,29 @@ def test_verify_notices_change_and_loss(people: Artifact) -> None:
     path.unlink()
     with pytest.raises(NotFound):
         anyio.run(verify, people)
+
+
+def test_a_dataset_that_moved_is_read_where_it_is(people: Artifact, tmp_path: Path) -> None:
+    """The place that was found last is read first; where it is gone or changed, those before it."""
+    home = Path(people.body["uri"])
+    once, now = tmp_path / "once.csv", tmp_path / "now.csv"
+    shutil.copy(home, once)
+    shutil.move(home, now)
+    moved = replace(people, locations=(str(once), str(now)))
+
+    def lies() -> str:
+        with locations.opened(moved) as files:
+            return files[0].name
+
+    assert "now.csv" == lies()
+    now.write_text("id\n1\n")
+    assert "once.csv" == lies()
+    once.unlink()
+    with pytest.raises(NotFound, match=home.name):
+        lies()
+    shutil.move(now, home)
+    with pytest.raises(DigestMismatch):
+        lies()
 
 
 def test_change_while_reading_is_noticed(people: Artifact) -> None:
