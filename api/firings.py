@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import anyio
 import strawberry
 
+from api.artifacts import Artifact, shown
 from api.context import Info
 from api.pages import PAGE, Connection, check_first, encode, moment, page
 from api.sdl import object_type
@@ -44,12 +45,20 @@ class Firing:
     missed: int
     message: str | None
     run_id: strawberry.Private[str | None]
+    artifact_id: strawberry.Private[str | None]
 
     @classmethod
     def of(cls, firing: fired.Firing) -> "Firing":
         """*firing* as a type of the schema."""
         plain = {name: getattr(firing, name) for name in FIRING_PLAIN}
-        return cls(id=strawberry.ID(firing.id), source=strawberry.ID(firing.source_id), run_id=firing.run, **plain)
+        plain |= {"run_id": firing.run, "artifact_id": firing.artifact}
+        return cls(id=strawberry.ID(firing.id), source=strawberry.ID(firing.source_id), **plain)
+
+    @strawberry.field
+    async def artifact(self, info: Info) -> Artifact | None:
+        """What it happened to, where an event fired it."""
+        found = await info.context.loaders.artifacts.load(self.artifact_id) if self.artifact_id else None
+        return shown(found) if found else None
 
     @strawberry.field
     async def run(self, info: Info) -> Annotated["Run", strawberry.lazy("api.runs")] | None:

@@ -37,6 +37,7 @@ from api.reproductions import ReproductionMutation
 from api.runs import Run
 from api.schedules import ScheduleMutation
 from api.sdl import object_type
+from api.triggers import TriggerMutation
 from lineage import definitions, environments, intake, promotion, requests
 from lineage import runs as domain
 from lineage.errors import InvalidInput
@@ -136,7 +137,7 @@ def _queued(run: domain.Run) -> RunPayload:
 
 
 @object_type
-class Mutation(DeploymentMutation, ReproductionMutation, ScheduleMutation):
+class Mutation(DeploymentMutation, ReproductionMutation, ScheduleMutation, TriggerMutation):
     """What clients may change."""
 
     @strawberry.mutation

@@ -21,6 +21,7 @@ from api.reproductions import ReproductionQuery
 from api.runs import Run
 from api.schedules import ScheduleQuery
 from api.sdl import input_type, object_type
+from api.triggers import TriggerQuery
 from api.walks import Walk, walked
 from lineage import artifacts as domain
 from lineage import comparison, provenance
@@ -66,7 +67,7 @@ class Status:
 
 
 @object_type
-class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery, FiringQuery, FreshnessQuery, PackageQuery):
+class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery, FiringQuery, FreshnessQuery, PackageQuery, TriggerQuery):
     """What clients may ask."""
 
     @strawberry.field

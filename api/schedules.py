@@ -196,14 +196,14 @@ class ScheduleMutation:
     @strawberry.mutation
     async def create_schedule(self, info: Info, input: CreateScheduleInput) -> SchedulePayload:
         """Do an action again and again; the same schedule twice is one."""
-        asked = meant(verbs.CreateSchedule, input, spec=_spec(info, input.spec))
+        asked = meant(verbs.CreateSchedule, input, spec=spec_of(info, input.spec))
         made = await verbs.create_schedule(info.context.store, asked, by=info.context.by, now=info.context.now())
         return _shown(made)
 
     @strawberry.mutation
     async def update_schedule(self, info: Info, input: UpdateScheduleInput) -> SchedulePayload:
         """Change a schedule; a new timetable is followed from now on."""
-        spec = None if input.spec is None else _spec(info, input.spec)
+        spec = None if input.spec is None else spec_of(info, input.spec)
         asked = meant(verbs.UpdateSchedule, input, spec=spec)
         schedule = await _found(info, input)
         return _shown(await verbs.update_schedule(info.context.store, schedule, asked, now=info.context.now()))
@@ -246,7 +246,7 @@ async def _found(info: Info, ref: ScheduleRef) -> domain.Schedule:
     return await info.context.store.schedules.named(ref.name, namespace=ref.namespace)
 
 
-def _spec(info: Info, spec: Any) -> Mapping[str, Any]:
+def spec_of(info: Info, spec: Any) -> Mapping[str, Any]:
     """*spec* as an object, with the executor that this server starts runs with unless it names one."""
     found = mapping(spec, "spec")
     return {"executor": info.context.services.settings.executor, **found} if found.get("executor") is None else found

@@ -16,6 +16,8 @@ class FiringCause(StrEnum):
     CATCHUP = "CATCHUP"
     #: Somebody asked for it.
     MANUAL = "MANUAL"
+    #: Something that a trigger waits for happened.
+    EVENT = "EVENT"
 
 
 class FiringState(StrEnum):
@@ -56,6 +58,10 @@ class Firing:
     #: How many instants that nobody was there for it stands for.
     missed: int = 0
     message: str | None = None
+    #: The artifact that it happened to, where an event fired it.
+    artifact: str | None = None
+    #: When the burst of events that it belongs to began, where it waits for quiet.
+    burst_at: datetime | None = None
     #: The run that it started.
     run: str | None = None
     started_at: datetime | None = None

@@ -8,6 +8,7 @@ FOREACH (_ IN CASE WHEN a.is_placeholder AND NOT node.content.is_placeholder THE
 WITH a, node, a.is_placeholder AND NOT node.content.is_placeholder AS described
 SET a += CASE WHEN described THEN node.content ELSE {} END
 SET a.created_by = CASE WHEN described THEN $by ELSE a.created_by END
+SET a.described_at = CASE WHEN described THEN $now ELSE a.described_at END
 MERGE (s:Asset {id: node.asset})
 ON CREATE SET s.kind = node.kind, s.namespace = a.namespace, s.name = a.name, s.created_at = $now
 MERGE (a)-[:VERSION_OF]->(s)

@@ -10,6 +10,7 @@ from lineage.client.packages import Packages
 from lineage.client.reproductions import Reproduction
 from lineage.client.runs import Run, Trial
 from lineage.client.schedules import Firing, Schedule
+from lineage.client.triggers import Trigger
 from lineage.client.walks import Facets, Link, Path, Reached, Walk
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Stale",
     "Superseded",
     "Trial",
+    "Trigger",
     "VerifiedDigest",
     "Walk",
 ]

@@ -6,8 +6,9 @@ from lineage.client.packages import Packaging
 from lineage.client.questions import Questions
 from lineage.client.reproductions import Reproductions
 from lineage.client.schedules import Schedules
+from lineage.client.triggers import Triggers
 from lineage.client.verbs import Verbs
 
 
-class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging):
+class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging, Triggers):
     """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""

@@ -19,8 +19,10 @@ PAGE = "totalCount pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {} }} }
 DEPLOYMENT = f"""id namespace name version endpoint state live liveSince executor replicas healthyReplicas message
 model {{ {SHORT} }}"""
 
-FIRING = "id source at cause state missed message firedAt startedAt endedAt run { id }"
+FIRING = "id source at cause state missed message firedAt startedAt endedAt run { id } artifact { id }"
 SCHEDULE = """id name namespace cron timezone action spec catchup catchupLimit overlap paused description missed
+createdAt createdBy deletedAt"""
+TRIGGER = """id name namespace event kind of metric threshold action spec debounce overlap paused description
 createdAt createdBy deletedAt"""
 
 #: What a mutation answers with.
@@ -56,6 +58,7 @@ verdicts {{ metric value threshold passed message }}""",
         ("createSchedule", "updateSchedule", "pauseSchedule", "resumeSchedule", "deleteSchedule"),
         f"schedule {{ {SCHEDULE} next }}",
     ),
+    **dict.fromkeys(("createTrigger", "pauseTrigger", "resumeTrigger", "deleteTrigger"), f"trigger {{ {TRIGGER} }}"),
     "runSchedule": f"firing {{ {FIRING} }}",
     "undeploy": f"deployment {{ {DEPLOYMENT} }}",
 }
@@ -92,6 +95,8 @@ SCHEDULES = f"""query($namespace: String, $deleted: Boolean!, $count: Int!) {{
 schedules(namespace: $namespace, deleted: $deleted) {{ {SCHEDULE} next(count: $count) }} }}"""
 SCHEDULE_BY_NAME = f"""query($id: ID, $name: String, $namespace: String! = "default", $count: Int!) {{
 schedule(id: $id, name: $name, namespace: $namespace) {{ {SCHEDULE} next(count: $count) }} }}"""
+TRIGGERS = f"""query($namespace: String, $deleted: Boolean!) {{
+triggers(namespace: $namespace, deleted: $deleted) {{ {TRIGGER} }} }}"""
 FIRINGS = f"""query($source: ID, $states: [FiringState!], $first: Int!, $after: String) {{
 found: firings(source: $source, states: $states, first: $first, after: $after) {{ {PAGE.format(FIRING)} }} }}"""
 STATUS = "{ status { version neo4jVersion executors } }"

@@ -22,6 +22,8 @@ class Firing:
     state: str
     missed: int = 0
     message: str | None = None
+    #: The id of the artifact that it happened to, where an event fired it.
+    artifact: str | None = None
     run: str | None = None
     fired_at: datetime | None = None
     started_at: datetime | None = None
@@ -30,8 +32,8 @@ class Firing:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
         """Read it from an answer."""
-        run = data.get("run")
-        return cls(**{**known(cls, data), "at": moment(data["at"]), "run": run["id"] if run else None})
+        ids = {name: data[name]["id"] if data.get(name) else None for name in ("run", "artifact")}
+        return cls(**{**known(cls, data), "at": moment(data["at"]), **ids})
 
 
 @dataclass(frozen=True, kw_only=True)

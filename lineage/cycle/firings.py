@@ -12,6 +12,7 @@ from lineage.firings import Firing, FiringCause, FiringState
 from lineage.schedules import Overlap
 from lineage.store import Store
 from lineage.store.firings import Queue
+from lineage.triggers import filled
 
 log = structlog.get_logger()
 
@@ -61,7 +62,7 @@ async def _start(store: Store, queue: Queue, firing: Firing, now: datetime, acti
     call = Call(firing=firing, by=by, now=now)
     state, message = S.DONE, None
     try:
-        run = await start(store, action, json.loads(spec or "{}"), call, actions=actions)
+        run = await start(store, action, filled(json.loads(spec or "{}"), firing.artifact), call, actions=actions)
         log.info("firing.start", firing=firing.id, source=firing.source_id, action=action, run_id=run and run.id)
     except Unavailable as error:
         log.warning("firing.wait", firing=firing.id, error=str(error))

@@ -13,6 +13,7 @@ from lineage.store.graph import Graph
 from lineage.store.runs import Runs
 from lineage.store.schedules import Schedules
 from lineage.store.search import Search
+from lineage.store.triggers import Triggers
 from lineage.store.versions import Versions
 from lineage.store.walks import Walks
 
@@ -26,6 +27,7 @@ class Store:
         self.runs = Runs(graph)
         self.endpoints = Endpoints(graph)
         self.schedules = Schedules(graph)
+        self.triggers = Triggers(graph)
         self.firings = Firings(graph)
         self.search = Search(graph)
         self.versions = Versions(graph)
