@@ -342,8 +342,9 @@ class LineageEdgeInput:
 
 @input_type
 class RecordLineageInput:
-    """Nodes and edges in bulk, in any order and any number of times."""
+    """Nodes and edges in bulk, in any order and any number of times; *keep_rest* records what is well of it."""
 
     nodes: list[LineageNodeInput] = strawberry.field(default_factory=list)
     edges: list[LineageEdgeInput] = strawberry.field(default_factory=list)
     producer: str | None = None
+    keep_rest: bool = False

@@ -105,11 +105,21 @@ class RetractPayload:
 
 
 @object_type
+class RefusedItem:
+    """What is wrong with one item: its *list* (nodes or edges), its index there, the reason."""
+
+    list: str
+    index: int
+    message: str
+
+
+@object_type
 class RecordLineagePayload:
-    """How many distinct nodes and edges the call brought, placeholders not counted."""
+    """How many distinct nodes and edges the call brought, placeholders not counted, and what of it was refused."""
 
     nodes: int
     edges: int
+    refused: list[RefusedItem]
 
 
 class Asker(TypedDict):
@@ -268,14 +278,17 @@ class Mutation(DeploymentMutation, ReproductionMutation, ScheduleMutation, Trigg
 
     @strawberry.mutation
     async def record_lineage(self, info: Info, input: RecordLineageInput) -> RecordLineagePayload:
-        """Record what other systems know: all of it, or nothing when an item is wrong."""
+        """Record what other systems know: all of it or, without *keep_rest*, nothing when an item is wrong."""
         nodes = [
-            meant(intake.NodeInput, node, properties=mapping(node.properties, "properties")) for node in input.nodes
+            meant(intake.NodeInput, node, properties={} if node.properties is None else node.properties)
+            for node in input.nodes
         ]
         edges = [
             intake.EdgeInput(type=e.type, source=meant(intake.Ref, e.source), target=meant(intake.Ref, e.target))
             for e in input.edges
         ]
         by = input.producer or info.context.by
-        done = await intake.record_lineage(info.context.store, nodes, edges, by=by, now=_by(info)["now"])
-        return RecordLineagePayload(nodes=done.nodes, edges=done.edges)
+        asked: Asker = {"by": by, "now": _by(info)["now"]}
+        done = await intake.record_lineage(info.context.store, nodes, edges, **asked, keep_rest=input.keep_rest)
+        refused = [RefusedItem(**vars(each)) for each in done.refused]
+        return RecordLineagePayload(nodes=done.nodes, edges=done.edges, refused=refused)

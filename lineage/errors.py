@@ -5,6 +5,7 @@ LineageError
 ├── NotFound                NOT_FOUND
 ├── Conflict                CONFLICT        the same identity with other content
 │   ├── MigrationDrift
+│   ├── VersionTaken
 │   └── DigestMismatch
 ├── Forbidden               FORBIDDEN
 ├── Unauthenticated         UNAUTHENTICATED
@@ -17,7 +18,7 @@ LineageError
     └── ExecutionFailed     FAILED          what was run ended badly; carries the last lines of its log
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 FEW = 12  # names that a message may list
@@ -69,6 +70,15 @@ class DigestMismatch(Conflict):
     def __init__(self, what: str, expected: str, actual: str) -> None:
         super().__init__(f"{what}: recorded digest {expected}, bytes have {actual}; the content was changed or damaged")
         self.expected, self.actual = expected, actual
+
+
+class VersionTaken(Conflict):
+    """Versions are recorded with other digests already; *taken* maps ids to (recorded digest, given digest)."""
+
+    def __init__(self, taken: Mapping[str, tuple[str, str]]) -> None:
+        said = [f"{id} was recorded with the digest {one}, not {other}" for id, (one, other) in taken.items()]
+        super().__init__("; ".join(said[:20]) + (f"; and {len(said) - 20} more" if len(said) > 20 else ""))
+        self.taken = dict(taken)
 
 
 class Forbidden(LineageError):

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, check_edge, digest_of
-from lineage.errors import InvalidInput, LineageError
+from lineage.errors import Conflict, InvalidInput, LineageError, VersionTaken
 from lineage.store import Store
+from lineage.store.recording import Entry
 
 LIMIT = 10_000  # nodes and edges that one call may bring
 
@@ -52,35 +53,72 @@ class ItemError:
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """How many distinct nodes and edges a call brought (placeholders not counted)."""
+    """How many distinct nodes and edges a call brought (placeholders not counted), and what of it was refused."""
 
     nodes: int
     edges: int
+    refused: Sequence[ItemError] = ()
 
 
 async def record_lineage(
-    store: Store, nodes: Sequence[NodeInput], edges: Sequence[EdgeInput], *, by: str, now: datetime
+    store: Store,
+    nodes: Sequence[NodeInput],
+    edges: Sequence[EdgeInput],
+    *,
+    by: str,
+    now: datetime,
+    keep_rest: bool = False,
 ) -> Recorded:
-    """Record *nodes* and *edges* in one transaction; raise InvalidInput naming each bad item, and record nothing.
+    """Record *nodes* and *edges* whole; raise InvalidInput or Conflict naming each bad item, and record nothing.
 
     An edge may come before its nodes: whatever it names and nobody has described becomes a placeholder, which
     gets its content when the node arrives. The result is the same for every order and every repetition.
+
+    Args:
+        keep_rest: record what is well, and return what was refused instead of raising.
     """
     if len(nodes) + len(edges) > LIMIT:
         raise InvalidInput(f"one call takes at most {LIMIT} nodes and edges; send several", field="nodes")
     errors: list[ItemError] = []
-    described = _collect(nodes, errors)
+    described, places = _collect(nodes, errors)
     joined, named = _join(edges, errors)
-    if errors:
-        shown = "; ".join(f"{error.list}[{error.index}]: {error.message}" for error in errors[:20])
-        raise InvalidInput(f"{len(errors)} bad items: {shown}", field=errors[0].list)
-    artifacts = list((named | described).values())
-    await store.artifacts.record(artifacts, joined, now=now, by=by)
-    return Recorded(nodes=len(described), edges=len(joined))
+    if errors and not keep_rest:
+        raise InvalidInput(_told(errors), field=errors[0].list)
+    while True:
+        entry = Entry(artifacts=list((named | described).values()), edges=joined, now=now, by=by)
+        try:
+            await store.writer.record(entry)
+        except VersionTaken as error:
+            errors += _taken(error, places, described)
+            if not keep_rest:
+                raise Conflict(_told(errors)) from error
+        else:
+            return Recorded(nodes=len(described), edges=len(joined), refused=sorted(errors, key=_order))
 
 
-def _collect(nodes: Sequence[NodeInput], errors: list[ItemError]) -> dict[str, Artifact]:
+def _taken(error: VersionTaken, places: Mapping[str, Sequence[int]], described: dict[str, Artifact]) -> list[ItemError]:
+    """What is wrong with the nodes whose versions are taken, which are *described* no longer."""
+    found = []
+    for id, (recorded, _) in error.taken.items():
+        node = described.pop(id)
+        message = f"{node.kind} {node.name} {node.version} is recorded with another digest: {recorded}"
+        found += [ItemError(list="nodes", index=index, message=message) for index in places[id]]
+    return found
+
+
+def _told(errors: Sequence[ItemError]) -> str:
+    shown = "; ".join(f"{error.list}[{error.index}]: {error.message}" for error in errors[:20])
+    return f"{len(errors)} bad items: {shown}"
+
+
+def _order(error: ItemError) -> tuple[bool, int]:
+    return error.list == "edges", error.index
+
+
+def _collect(nodes: Sequence[NodeInput], errors: list[ItemError]) -> tuple[dict[str, Artifact], dict[str, list[int]]]:
+    """The artifacts by id, and at which indices each stands."""
     found: dict[str, Artifact] = {}
+    places: dict[str, list[int]] = {}
     for index, node in enumerate(nodes):
         try:
             artifact = _described(node)
@@ -91,10 +129,13 @@ def _collect(nodes: Sequence[NodeInput], errors: list[ItemError]) -> dict[str, A
         if before != artifact:
             message = f"{node.kind} {node.name} {node.version} stands twice with different content"
             errors.append(ItemError(list="nodes", index=index, message=message))
-    return found
+        places.setdefault(artifact.id, []).append(index)
+    return found, places
 
 
 def _described(node: NodeInput) -> Artifact:
+    if not isinstance(node.properties, Mapping):
+        raise InvalidInput("properties must be an object")
     content = digest_of([node.properties, node.description, sorted(node.tags)])
     return Artifact(
         kind=node.kind,

@@ -53,7 +53,7 @@ PAYLOADS = {
     "promote": f"""alias model {{ {ARTIFACT} }} former {{ {ARTIFACT} }}
 verdicts {{ metric value threshold passed message }}""",
     "retract": f"artifact {{ {ARTIFACT} }}",
-    "recordLineage": "nodes edges",
+    "recordLineage": "nodes edges refused { list index message }",
     **dict.fromkeys(
         ("createSchedule", "updateSchedule", "pauseSchedule", "resumeSchedule", "deleteSchedule"),
         f"schedule {{ {SCHEDULE} next }}",

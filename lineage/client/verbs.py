@@ -259,9 +259,15 @@ class Verbs(Session):
         nodes: Sequence[Mapping[str, Any]] = (),
         edges: Sequence[Mapping[str, Any]] = (),
         producer: str | None = None,
-    ) -> dict[str, int]:
-        """Record lineage of another system in bulk; how many nodes and edges were new to the graph."""
-        return self._mutate("record_lineage", nodes=list(nodes), edges=list(edges), producer=producer)
+        *,
+        keep_rest: bool = False,
+    ) -> dict[str, Any]:
+        """Record lineage of another system in bulk; how many nodes and edges it was, and what of it was refused.
+
+        Without *keep_rest* a bad item is an error that names it, and nothing is recorded.
+        """
+        given = {"nodes": list(nodes), "edges": list(edges), "producer": producer, "keep_rest": keep_rest}
+        return self._mutate("record_lineage", **given)
 
     def _define(self, verb: str, **input: Any) -> Artifact:
         (found,) = self._mutate(verb, **input).values()

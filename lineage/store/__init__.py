@@ -16,6 +16,7 @@ from lineage.store.search import Search
 from lineage.store.triggers import Triggers
 from lineage.store.versions import Versions
 from lineage.store.walks import Walks
+from lineage.store.writer import Writer
 
 
 class Store:
@@ -23,7 +24,8 @@ class Store:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.artifacts = Artifacts(graph)
+        self.writer = Writer(graph)
+        self.artifacts = Artifacts(graph, self.writer)
         self.runs = Runs(graph)
         self.endpoints = Endpoints(graph)
         self.schedules = Schedules(graph)

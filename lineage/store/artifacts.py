@@ -1,18 +1,17 @@
 """Artifacts in the graph: recorded once, never changed, found by id, by name and by alias."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from lineage.artifacts import Artifact, ArtifactKind, Edge, asset_id, canonical
-from lineage.errors import Conflict, NotFound
+from lineage.artifacts import Artifact, ArtifactKind, Edge, asset_id
+from lineage.errors import NotFound
 from lineage.store import columns
-from lineage.store.graph import Graph, Row, Transaction
+from lineage.store.graph import Graph, Row
+from lineage.store.recording import Entry
+from lineage.store.writer import Writer
 
-SEARCHED = 20_000  # characters of search text that one node keeps
 LOCATIONS = 20  # places that one dataset remembers
-BATCH = 1_000  # nodes or edges that one statement writes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +34,8 @@ class ArtifactFilter:
 class Artifacts:
     """Versions of artifacts, the edges among them, and the names and aliases that point to them."""
 
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, writer: Writer) -> None:
+        self._graph, self._writer = graph, writer
 
     async def record(
         self,
@@ -47,16 +46,13 @@ class Artifacts:
         by: str,
         run_id: str | None = None,
     ) -> list[Artifact]:
-        """Record *artifacts* and *edges* in one transaction, and return the artifacts as the graph has them.
+        """Record *artifacts* and *edges* whole or not at all, and return the artifacts as the graph has them.
 
-        What is there already stays as it was first recorded. Raise Conflict when a version is taken by another
+        What is there already stays as it was first recorded. Raise VersionTaken when a version is taken by another
         digest, NotFound when an edge names a node that is neither there nor given.
         """
 
-        async def work(tx: Transaction) -> None:
-            await write(tx, artifacts, edges, now=now, by=by, run_id=run_id)
-
-        await self._graph.write(work)
+        await self._writer.record(Entry(artifacts=artifacts, edges=edges, now=now, by=by, run_id=run_id))
         found = await self.by_ids([artifact.id for artifact in artifacts])
         return [found[artifact.id] for artifact in artifacts]
 
@@ -159,57 +155,3 @@ class Artifacts:
         named = None if kinds is None else [kind.value for kind in kinds]
         rows = await self._graph.many("recorded_since", since=since, after_id=after_id, kinds=named, first=first)
         return [Artifact.from_row(row["artifact"]) for row in rows]
-
-
-async def write(
-    tx: Transaction,
-    artifacts: Sequence[Artifact],
-    edges: Sequence[Edge],
-    *,
-    now: datetime,
-    by: str,
-    run_id: str | None,
-) -> None:
-    """Record artifacts and edges within *tx*; see Artifacts.record."""
-    for start in range(0, len(artifacts), BATCH):
-        nodes = [_node(artifact) for artifact in artifacts[start : start + BATCH]]
-        for row in await tx.many("record_nodes", nodes=nodes, now=now, by=by):
-            if row["given"] is not None and row["digest"] != row["given"]:
-                raise Conflict(f"{row['id']} was recorded with the digest {row['digest']}, not {row['given']}")
-    for start in range(0, len(edges), BATCH):
-        asked = {(edge.source, edge.target, edge.type.value) for edge in edges[start : start + BATCH]}
-        rows = [{"source": source, "target": target, "type": type_} for source, target, type_ in sorted(asked)]
-        written = await tx.many("record_edges", edges=rows, now=now, run_id=run_id)
-        for source, target, type_ in asked - {(row["source"], row["target"], row["type"]) for row in written}:
-            raise NotFound(f"{type_} from {source} to {target}: one of the two is not in the graph")
-
-
-def _node(artifact: Artifact) -> Mapping[str, Any]:
-    fixed = {
-        "kind": artifact.kind.value,
-        "namespace": artifact.namespace,
-        "name": artifact.name,
-        "version": artifact.version,
-    }
-    content = {
-        "digest": artifact.digest,
-        "body": canonical(artifact.body),
-        "description": artifact.description,
-        "tags": list(artifact.tags),
-        "search_text": search_text(artifact),
-        "is_placeholder": artifact.is_placeholder,
-    }
-    asset = asset_id(artifact.kind, artifact.namespace, artifact.name)
-    return {"id": artifact.id, "kind": artifact.kind.value, "asset": asset, "fixed": fixed, "content": content}
-
-
-def search_text(artifact: Artifact) -> str:
-    """What full-text search reads of an artifact: name, description, tags, columns and SQL."""
-    body = artifact.body
-    listed = body.get("columns")  # of any shape, where another system recorded it
-    columns = [str(each.get("name")) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    words = [artifact.name, artifact.description or "", *artifact.tags, *columns, str(body.get("sql") or "")]
-    plain = " ".join(word for word in words if word)
-    # The analyzer keeps `flights.dep_delay` as one word; readers look for `dep_delay` and `delay` too.
-    undotted = plain.replace(".", " ")
-    return f"{plain} {undotted} {undotted.replace('_', ' ')}"[:SEARCHED]

@@ -8,8 +8,8 @@ from typing import Any
 from lineage.artifacts import Artifact, Edge, canonical
 from lineage.errors import Conflict, LeaseLost, NotFound
 from lineage.runs import Lease, Outcome, Run, RunKind, RunState
-from lineage.store.artifacts import write
 from lineage.store.graph import Graph, Row, Transaction
+from lineage.store.recording import Entry, write
 
 LOG_LIMIT = 2 * 1024 * 1024  # characters of log that a run keeps in the graph
 
@@ -117,6 +117,9 @@ class Runs:
             {"reason": outcome.reason, "message": outcome.message, "ended_at": now, "result": result or {}}
         )
 
+        by, run_id = lease.run.created_by, lease.run.id
+        entry = Entry(artifacts=artifacts, edges=edges, now=now, by=by, run_id=run_id)
+
         async def work(tx: Transaction) -> Row:
             row = await tx.one(
                 "finish_run",
@@ -129,7 +132,7 @@ class Runs:
             if row is None:
                 raise LeaseLost(lease.run.id, lease.generation)
             await _close_trials(tx, _run(row), now=now)
-            await write(tx, artifacts, edges, now=now, by=lease.run.created_by, run_id=lease.run.id)
+            await write(tx, [entry])
             await tx.run("link_generated", id=lease.run.id, artifacts=[a.id for a in artifacts], now=now)
             await tx.run("link_reproduced", id=lease.run.id, verdicts=_pairs(reproduced or {}), now=now)
             return row

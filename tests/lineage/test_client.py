@@ -1,8 +1,10 @@
 """The client against a real server with a real worker."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,7 +141,7 @@ def test_lineage_of_others_has_paths(client: Client) -> None:
     nodes = [{"kind": "DATASET", "name": f"{name}-{n}", "version": "1", "digest": f"{n:064x}"} for n in range(3)]
     refs = [{key: node[key] for key in ("kind", "name", "version")} for node in nodes]
     edges = [{"type": "DERIVED_FROM", "source": refs[n], "target": refs[n + 1]} for n in range(2)]
-    assert {"nodes": 3, "edges": 2} == client.record_lineage(nodes, edges)
+    assert {"nodes": 3, "edges": 2, "refused": []} == client.record_lineage(nodes, edges)
 
     last, first = (client.artifact("Dataset", f"{name}-{n}") for n in (0, 2))
     (path,) = client.paths(last, first)
@@ -282,3 +284,32 @@ def test_no_server_says_what_to_do(tmp_path: Path) -> None:
     elsewhere = Client("http://127.0.0.1:9", settings=settings, patience=0)
     with elsewhere as client, pytest.raises(Unavailable, match="cannot be reached"):
         client.status()
+
+
+def test_lineage_from_a_file(served: tuple[Settings, Stack], client: Client, tmp_path: Path) -> None:
+    """`lineage record` sends a file of lines in calls, counts, and tells what was refused by its place in the file."""
+    tag = a_name("bulk")
+    nodes = [{"kind": "DATASET", "name": f"{tag}-{n}", "version": "1", "tags": [tag]} for n in range(2_500)]
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(json.dumps({"nodes": [node]}) + "\n" for node in [*nodes, {**nodes[0], "name": ""}]))
+    words = [sys.executable, "-m", "lineage.cli", "record", str(file), "--home", str(served[0].home), "--json"]
+
+    whole = subprocess.run(words, capture_output=True, text=True, check=False)
+    rest = subprocess.run([*words, "--keep-rest"], capture_output=True, text=True, check=False)
+
+    assert (1, "") == (whole.returncode, whole.stdout)
+    assert "nodes[2000]" in whole.stderr
+    assert "2000 nodes and 0 edges before are recorded" in whole.stderr
+    assert {"nodes": 2_500, "edges": 0} == {name: json.loads(rest.stdout)[name] for name in ("nodes", "edges")}
+    assert [("nodes", 2_500)] == [(each["list"], each["index"]) for each in json.loads(rest.stdout)["refused"]]
+    assert 2_500 == client.artifacts(tag=tag, first=1).total
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"nodes": 1}', '{"nodes": []}\n{"edgse": []}\n'])
+def test_a_file_that_is_no_lineage(served: tuple[Settings, Stack], tmp_path: Path, text: str) -> None:
+    """What cannot be read is one line that says so."""
+    (tmp_path / "bad.json").write_text(text)
+    words = [sys.executable, "-m", "lineage.cli", "record", "bad.json", "--home", str(served[0].home)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (1, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))

@@ -1,5 +1,6 @@
 """Lineage of other systems: any order and any repetition give the same graph, and a bad item writes nothing."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -7,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lineage.artifacts import ArtifactKind, EdgeType
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, artifact_id
 from lineage.errors import Conflict, InvalidInput
 from lineage.intake import EdgeInput, NodeInput, Ref, record_lineage
 from lineage.store import Store
 from lineage.store.artifacts import ArtifactFilter
+from lineage.store.questions import Direction
 from tests.conftest import NOW
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
@@ -161,3 +163,111 @@ async def test_a_call_has_its_limit(store: Store, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InvalidInput, match="at most 5"):
         await send(store, NODES, EDGES)
     assert await store.artifacts.count(ArtifactFilter()) == 0
+
+
+async def test_the_rest_is_kept(store: Store) -> None:
+    """When asked to, what is well is recorded, and each bad item is told by its index; edges keep what they name."""
+    await send(store, [FLIGHTS])
+    backwards = EdgeInput(type=E.TRAINED_ON, source=PLACE, target=ref(MODEL))
+    other = NodeInput(kind=K.DATASET, name="flights", version="1", properties={"rows": 4})
+
+    done = await record_lineage(
+        store, [BAD_NODES[0], DELAY, other, MODEL], [backwards, *EDGES], by="ann", now=NOW, keep_rest=True
+    )
+
+    assert (2, 3) == (done.nodes, done.edges)
+    assert [("nodes", 0), ("nodes", 2), ("edges", 0)] == [(each.list, each.index) for each in done.refused]
+    assert "another digest" in done.refused[1].message
+    await send(store, NODES, EDGES)
+    found = await snapshot(store)
+    await store.graph.script("MATCH (n) WHERE NOT n:Migration DETACH DELETE n")
+    await send(store, NODES, EDGES)
+    assert await snapshot(store) == found
+
+
+async def test_calls_at_once_share_transactions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that arrive while one commits go into the next transaction; what is bad in one is its own affair."""
+    commits: list[int] = []
+    write = store.graph.write
+
+    async def counted(work: Any) -> Any:
+        commits.append(1)
+        return await write(work)
+
+    monkeypatch.setattr(store.graph, "write", counted)
+    await send(store, [FLIGHTS])
+    refused: list[int] = []
+
+    async def call(number: int) -> None:
+        digest = "e" * 64 if number % 10 else "f" * 64
+        name = f"d{number}" if number % 10 else FLIGHTS.name
+        node = NodeInput(kind=K.DATASET, name=name, version="1", digest=digest)
+        try:
+            await send(store, [node], [EdgeInput(type=E.DERIVED_FROM, source=ref(DELAY), target=ref(node))])
+        except Conflict:
+            refused.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(60):
+            group.start_soon(call, number)
+
+    assert [0, 10, 20, 30, 40, 50] == sorted(refused)
+    assert 1 + 54 + 1 == await store.artifacts.count(ArtifactFilter())
+    assert len(commits) < 20
+
+
+async def test_a_caller_that_goes_away_spoils_nothing(store: Store) -> None:
+    """Of calls that share a transaction one may be cancelled; the others are recorded."""
+    names = [f"d{number}" for number in range(20)]
+
+    async def call(name: str) -> None:
+        with anyio.move_on_after(0.001 if name == names[0] else 60):
+            await send(store, [NodeInput(kind=K.DATASET, name=name, version="1")])
+
+    async with anyio.create_task_group() as group:
+        for name in names:
+            group.start_soon(call, name)
+
+    found = {each.name for each in await store.artifacts.page(ArtifactFilter(), first=100)}
+    assert set(names[1:]) <= found
+
+
+EVENTS = [*NODES, *EDGES]
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(EVENTS))
+async def test_as_of_is_the_prefix(store: Store, order: list[Any]) -> None:
+    """What a walk finds as of an instant is what the graph held when it had heard the events up to then."""
+    await store.graph.script("MATCH (n) WHERE NOT n:Migration DETACH DELETE n")
+    origin = artifact_id(FLIGHTS.kind, FLIGHTS.namespace, FLIGHTS.name, FLIGHTS.version)
+    then: list[set[str]] = []
+    moments = [NOW + timedelta(seconds=number) for number in range(len(order))]
+    for moment, event in zip(moments, order, strict=True):
+        lists: Any = ([event], []) if isinstance(event, NodeInput) else ([], [event])
+        await record_lineage(store, *lists, by="ann", now=moment)
+        then.append(await reached(store, origin, None))
+
+    assert then == [await reached(store, origin, moment) for moment in moments]
+
+
+async def reached(store: Store, origin: str, moment: datetime | None) -> set[str]:
+    """What depends on *origin*; nothing when it is not there."""
+    if not await store.artifacts.by_ids([origin]):
+        return set()
+    found = await store.walks.walk([origin], Direction.DOWN, as_of=moment, first=100)
+    return {step.artifact.id for step in found.steps}
+
+
+@pytest.mark.parametrize("type_", list(E))
+async def test_every_type_of_edge_is_recorded_or_refused(store: Store, type_: EdgeType) -> None:
+    """No edge is dropped without a word."""
+    source, target = (Artifact.defined(K.DATASET, name, {}) for name in "ab")
+    edge = Edge(type=type_, source=source.id, target=target.id)
+
+    try:
+        await store.artifacts.record([source, target], [edge], now=NOW, by="ann")
+    except InvalidInput:
+        assert type_ in {E.USED, E.GENERATED_BY, E.REPRODUCES}
+        return
+    assert [type_.value] == [each["type"] for each in await store.artifacts.dependencies([source.id])]

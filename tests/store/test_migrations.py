@@ -7,7 +7,7 @@ import pytest
 
 from lineage.errors import MigrationDrift
 from lineage.store import Store, migrations
-from lineage.store.artifacts import ArtifactFilter, Artifacts
+from lineage.store.artifacts import ArtifactFilter
 from lineage.store.graph import Graph
 from lineage.store.migrations import Migration
 from tests.conftest import NOW
@@ -36,7 +36,7 @@ async def apply(graph: Graph, all_: Sequence[Migration], owner: str = "me") -> l
 
 async def nodes(graph: Graph) -> int:
     """How many nodes the migrations of a test have made."""
-    return await Artifacts(graph).count(ArtifactFilter())
+    return await Store(graph).artifacts.count(ArtifactFilter())
 
 
 async def test_appliers_at_once_apply_it_once(migrated: Graph) -> None:
