@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 import structlog
+from anyio.to_thread import run_sync
 
-from executors import registry
+from executors import beats, registry
 from executors.jobs import JOBS
 from executors.jobs.job import Canceled, Job, Landing
 from executors.serving.controller import Controller
@@ -77,6 +78,7 @@ class Worker:
                 tasks.start_soon(self._serve)
             await self._stopping.wait()
             tasks.cancel_scope.cancel()
+        await run_sync(beats.end, self.settings.home, self.name)
         log.info("worker.stop", worker=self.name)
 
     def _controller(self) -> Controller:
@@ -116,6 +118,7 @@ class Worker:
     async def _attend(self) -> None:
         """Look after the life cycle: each of its duties in turn, again and again."""
         while not self._stopping.is_set():
+            await run_sync(beats.beat, self.settings.home, self.name)
             for duty in DUTIES:
                 try:
                     await duty(self.store, self._now())

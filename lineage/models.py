@@ -103,9 +103,10 @@ def untrusted(path: Path) -> list[str]:
 def signature(columns: Sequence[Mapping[str, Any]], *, task: str, classes: Sequence[Any] | None) -> dict[str, Any]:
     """MLflow's signature of a model: *columns* with name, type (DuckDB's) and whether they are nullable.
 
-    A whole number that may be missing is a double, as MLflow advises, since pandas makes it one.
+    A whole number that may be missing is a double, as MLflow advises, since pandas makes it one; a boolean that may
+    be missing is still a boolean, and not required.
     """
-    inputs = [{"type": _mlflow_type(each), "name": each["name"], "required": True} for each in columns]
+    inputs = [{"type": _mlflow_type(each), "name": each["name"], "required": _is_required(each)} for each in columns]
     output = "double" if task == "regression" else _class_type(classes or ())
     return {"inputs": inputs, "outputs": [{"type": output, "required": True}]}
 
@@ -114,13 +115,18 @@ def _mlflow_type(column: Mapping[str, Any]) -> str:
     type_ = str(column["type"]).upper()
     if type_.startswith(("TIMESTAMP", "DATE")):
         return "datetime"
-    if type_ == "BOOLEAN" and not column.get("nullable"):
+    if type_ == "BOOLEAN":
         return "boolean"
     if "INT" in type_:
         return "double" if column.get("nullable") else "long"
     if type_ == "FLOAT":
         return "float"
     return "double" if type_.startswith(("DOUBLE", "DECIMAL")) else "string"
+
+
+def _is_required(column: Mapping[str, Any]) -> bool:
+    # Numbers, strings and moments have values of their own for what is missing; for booleans the signature must say.
+    return not (str(column["type"]).upper() == "BOOLEAN" and column.get("nullable"))
 
 
 def _class_type(classes: Sequence[Any]) -> str:

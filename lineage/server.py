@@ -2,16 +2,19 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from lineage import sockets
 from lineage.errors import Unavailable
 from lineage.settings import Settings
 
 #: The user, and the group, of work in containers where the worker itself is root.
 WORK_USER = 10001
+ANSWER_SECONDS = 2.0  # for the kernel to accept a connection
 
 
 def record(settings: Settings, url: str, *, socket: Path | None = None) -> Path:
@@ -28,6 +31,7 @@ def record(settings: Settings, url: str, *, socket: Path | None = None) -> Path:
             "socket": str(socket) if socket else None,
             "pid": os.getpid(),
             "started": psutil.Process().create_time(),
+            "namespace": _namespace(),
         }
     )
     fresh = path.with_suffix(f".{os.getpid()}.new")
@@ -41,7 +45,7 @@ def record(settings: Settings, url: str, *, socket: Path | None = None) -> Path:
 def forget(settings: Settings) -> None:
     """Take the address away, if it is still this process's own."""
     entry = _entry(settings)
-    if entry is not None and entry["pid"] == os.getpid():
+    if entry is not None and (entry["pid"], entry["namespace"]) == (os.getpid(), _namespace()):
         _path(settings).unlink(missing_ok=True)
 
 
@@ -55,6 +59,8 @@ def _living(settings: Settings) -> dict[str, Any] | None:
     entry = _entry(settings)
     if entry is None:
         return None
+    if entry["namespace"] != _namespace():  # another container's: its numbers of processes mean nothing here
+        return entry if entry["socket"] and _answers(str(entry["socket"])) else None
     try:
         process = psutil.Process(entry["pid"])
         started = process.create_time()
@@ -89,9 +95,29 @@ def _entry(settings: Settings) -> dict[str, Any] | None:
             "socket": entry.get("socket"),
             "pid": int(entry["pid"]),
             "started": float(entry["started"]),
+            "namespace": entry.get("namespace", _namespace()),
         }
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _namespace() -> str | None:
+    """Where this process's number is valid: a container has numbers of its own; None where there are no containers."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def _answers(path: str) -> bool:
+    """Whether somebody listens on the Unix socket *path*."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(ANSWER_SECONDS)
+        try:
+            probe.connect(sockets.short(path))
+        except OSError:
+            return False
+    return True
 
 
 def _path(settings: Settings) -> Path:

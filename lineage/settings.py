@@ -1,4 +1,4 @@
-"""Settings: `LINEAGE_*` environment variables, read once, passed down."""
+"""Settings: `LINEAGE_*` environment variables, read once, passed down; secrets from `LINEAGE_*_FILE` as well."""
 
 import math
 import os
@@ -40,7 +40,7 @@ def _setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What can be set, each by `LINEAGE_` and its name in capitals."""
+    """What can be set, each by `LINEAGE_` and its name in capitals; a secret also by a file, `LINEAGE_…_FILE`."""
 
     home: Path = _setting(_default_home, "Data directory: the embedded graph, artifacts, environments, logs")
     host: str = _setting("127.0.0.1", "Address that the API listens on; anything but loopback needs a token")
@@ -105,8 +105,9 @@ class Settings:
         values: dict[str, Any] = {}
         faults = []
         for each in fields(cls):
-            text, given = environ.get(f"LINEAGE_{each.name.upper()}"), override.get(each.name)
+            given = override.get(each.name)
             try:
+                text = _text(each, environ)
                 if given is not None:
                     values[each.name] = _check(each, given)
                 elif text:
@@ -138,6 +139,19 @@ def _check(each: Field[Any], value: Any) -> Any:
     if form is not None and value and not re.fullmatch(form[0], value):
         raise InvalidInput(f"{told} is not {form[1]}", field=each.name)
     return value
+
+
+def _text(field: Field[Any], environ: Mapping[str, str]) -> str | None:
+    """What *environ* says of a field; a secret may stand in a file instead, which its `…_FILE` names."""
+    name = f"LINEAGE_{field.name.upper()}"
+    path = environ.get(f"{name}_FILE") if field.metadata["secret"] else None
+    if not path or environ.get(name):
+        return environ.get(name)
+    try:
+        return Path(path).expanduser().read_text().strip()
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InvalidInput(f"{name}_FILE={path} cannot be read: {reason}", field=field.name) from error
 
 
 WORDS = {"bool": "yes or no", "int": "a whole number", "float": "a number"}

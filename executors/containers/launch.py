@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ SHARED_MEMORY = 256 * 1024**2  # bytes of /dev/shm, which count as memory once t
 LOG_ROOM, LOG_FILES = 32 * 1024**2, 2
 #: Folders of a workspace that the work may write to; everything else it sees is read-only.
 WRITABLE = ("scratch", "out", "notes")
+#: The workspace's copy of our part of the work: a worker in a container has files that the daemon's machine has not.
+PROGRAM, PARTS = "program", ("trial.py", "inside")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
@@ -82,22 +85,30 @@ def lay_out(workspace: Workspace) -> None:
     if job.get("protocol"):
         job["protocol"]["url"] = _address(str(job["protocol"]["url"]), network=workspace.network)[0]
     folder.write(root / "inside.json", job)
+    _lay_out_program(root / PROGRAM)
     if os.getuid() == 0:
         for path in _seen(root):
             os.chown(path, *user(), follow_symlinks=False)
 
 
+def _lay_out_program(program: Path) -> None:
+    program.mkdir(exist_ok=True, mode=0o700)
+    shutil.copy(PACKAGE / "trial.py", program)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE / "inside", program / "inside", ignore=ignored, dirs_exist_ok=True)
+
+
 def _seen(root: Path) -> Iterator[Path]:
     """Everything below the folders that the work sees."""
     yield root / "inside.json"
-    for each in (*WRITABLE, *_given(root)):
+    for each in (*WRITABLE, PROGRAM, *_given(root)):
         yield root / each
         yield from (root / each).rglob("*")
 
 
 def _given(root: Path) -> list[str]:
     """The folders that the work reads."""
-    ours = {*WRITABLE, "slots"}
+    ours = {*WRITABLE, PROGRAM, "slots"}
     return sorted(path.name for path in root.iterdir() if path.is_dir() and path.name not in ours)
 
 
@@ -147,7 +158,7 @@ def mounts(workspace: Workspace) -> list[dict[str, Any]]:
     seen += [_mount(root / "out", f"{WORK}/out", writable=True), _mount(root / "notes", f"{WORK}/slots", writable=True)]
     seen += [_mount(root / each, f"{WORK}/{each}") for each in _given(root)]
     if not workspace.prepared.command:
-        seen += [_mount(PACKAGE / each, f"{INSIDE}/{each}") for each in ("trial.py", "inside")]
+        seen += [_mount(root / PROGRAM / each, f"{INSIDE}/{each}") for each in PARTS]
     if job.get("protocol"):
         socket = _address(str(job["protocol"]["url"]), network=workspace.network)[1]
         seen += [_mount(socket.resolve(), SOCKETS)] if socket else []

@@ -76,6 +76,7 @@ class Signature:
     def __init__(self, inputs: Sequence[dict[str, Any]]) -> None:
         self.columns = [(str(each["name"]), str(each["type"])) for each in inputs]
         self.names = [name for name, _ in self.columns]
+        self._optional = {str(each["name"]) for each in inputs if not each.get("required", True)}
         self._has_pandas = importlib.util.find_spec("pandas") is not None
 
     def table(self, asked: Asked, *, from_text: bool = False) -> Any:
@@ -90,9 +91,10 @@ class Signature:
         places = self._places(asked)
         columns = {}
         for name, type_ in self.columns:
-            place = places[name]
-            values = [row[place] for row in asked.rows]
-            columns[name] = _column(name, type_, [_parsed(type_, each) for each in values] if from_text else values)
+            place = places.get(name)
+            values = [None if place is None else row[place] for row in asked.rows]
+            values = [_parsed(type_, each) for each in values] if from_text else values
+            columns[name] = _column(name, type_, values, is_optional=name in self._optional)
         return self._framed(columns)
 
     def _places(self, asked: Asked) -> dict[str, int]:
@@ -101,7 +103,7 @@ class Signature:
         if len(places) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise BadRequest(f"these columns are given twice: {', '.join(twice)}")
-        missing = [name for name in self.names if name not in places]
+        missing = [name for name in self.names if name not in places and name not in self._optional]
         if missing:
             extra = [name for name in places if name not in self.names]
             hint = f"; these are not among the model's: {', '.join(extra[:20])}" if extra else ""
@@ -116,20 +118,26 @@ class Signature:
         pandas = need("pandas")
         made = {}
         for name, type_ in self.columns:
-            dtype = TYPES[type_][2]
+            dtype = _dtype(type_, columns[name])
             array = numpy.asarray(columns[name], dtype=dtype)
-            made[name] = pandas.Series(array, dtype="str") if dtype == "object" else array
+            made[name] = pandas.Series(array, dtype="str") if type_ == "string" else array
         return pandas.DataFrame(made, copy=False)
 
 
-def _column(name: str, type_: str, values: list[Any]) -> list[Any]:
+def _dtype(type_: str, values: list[Any]) -> str:
+    """The type of a column; booleans of which some are missing are objects, as the training's pandas has them."""
+    return "object" if type_ == "boolean" and None in values else TYPES[type_][2]
+
+
+def _column(name: str, type_: str, values: list[Any], *, is_optional: bool = False) -> list[Any]:
     read, words, _ = TYPES[type_]
+    words += " or null" * (is_optional and "null" not in words)
     found = []
     for number, value in enumerate(values):
         try:
             if isinstance(value, NotJSON):
                 raise ValueError
-            found.append(read(value))
+            found.append(None if value is None and is_optional else read(value))
         except (ValueError, OverflowError):
             hint = "; JSON has no such number, send null for a missing value" if isinstance(value, NotJSON) else ""
             message = f"column {name!r}, row {number}: {repr(value)[:SHOWN]} is not {words}{hint}"

@@ -67,7 +67,7 @@ def describe(settings: Settings, faults: Sequence[InvalidInput] = ()) -> list[di
         name, value = f"LINEAGE_{each.name.upper()}", str(getattr(settings, each.name))
         if each.metadata["secret"] and value:
             value = "********"
-        origin = "wrong" if each.name in wrong else "set" if os.environ.get(name) else "default"
+        origin = "wrong" if each.name in wrong else "set" if os.environ.get(name) or value == "********" else "default"
         found.append({"name": name, "value": value, "set": origin, "doc": each.metadata["doc"]})
     return found
 

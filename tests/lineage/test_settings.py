@@ -2,12 +2,13 @@
 
 import json
 import os
+import socket
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from lineage import server
+from lineage import server, sockets
 from lineage.errors import InvalidInput, Unavailable
 from lineage.settings import Settings
 
@@ -143,3 +144,32 @@ async def test_work_needs_an_address(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="lineage serve"):
         await server.protocol_url(Settings(home=tmp_path))
     assert await server.protocol_url(Settings(home=tmp_path, url="http://x")) == "http://x"
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    """A variable that ends in _FILE names the file of a secret, without the line's end; other settings have none."""
+    path = tmp_path / "token"
+    path.write_text("from a file\n")
+    found = Settings.from_environ({"LINEAGE_TOKEN_FILE": str(path), "LINEAGE_HOST_FILE": str(path)})
+
+    assert ("from a file", "127.0.0.1") == (found.token, found.host)
+    assert "given" == Settings.from_environ({"LINEAGE_TOKEN": "given", "LINEAGE_TOKEN_FILE": str(path)}).token
+    with pytest.raises(InvalidInput, match=r"LINEAGE_TOKEN_FILE=.*/nowhere cannot be read: No such file"):
+        Settings.from_environ({"LINEAGE_TOKEN_FILE": str(tmp_path / "nowhere")})
+
+
+def test_an_api_in_another_container_is_known_by_its_socket(tmp_path: Path) -> None:
+    """Where numbers of processes mean nothing, an API counts as running while somebody listens on its socket."""
+    settings = Settings(home=tmp_path)
+    path = tmp_path / "api.sock"
+    file = server.record(settings, "http://127.0.0.1:1", socket=path)
+    entry = json.loads(file.read_text()) | {"namespace": "pid:[1]", "pid": 1}
+    file.write_text(json.dumps(entry))
+
+    assert server.running(settings) is None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(sockets.short(str(path)))
+        listening.listen()
+        assert "http://127.0.0.1:1" == server.running(settings)
+        server.forget(settings)
+        assert file.exists()
