@@ -38,6 +38,7 @@ from api.runs import Run
 from api.schedules import ScheduleMutation
 from api.sdl import object_type
 from api.triggers import TriggerMutation
+from api.webhooks import WebhookMutation
 from lineage import definitions, environments, intake, promotion, requests
 from lineage import runs as domain
 from lineage.errors import InvalidInput
@@ -147,7 +148,7 @@ def _queued(run: domain.Run) -> RunPayload:
 
 
 @object_type
-class Mutation(DeploymentMutation, ReproductionMutation, ScheduleMutation, TriggerMutation):
+class Mutation(DeploymentMutation, ReproductionMutation, ScheduleMutation, TriggerMutation, WebhookMutation):
     """What clients may change."""
 
     @strawberry.mutation

@@ -23,6 +23,7 @@ from api.schedules import ScheduleQuery
 from api.sdl import input_type, object_type
 from api.triggers import TriggerQuery
 from api.walks import Walk, walked
+from api.webhooks import WebhookQuery
 from lineage import artifacts as domain
 from lineage import comparison, provenance
 from lineage import runs as domain_runs
@@ -67,7 +68,16 @@ class Status:
 
 
 @object_type
-class Query(DeploymentQuery, ReproductionQuery, ScheduleQuery, FiringQuery, FreshnessQuery, PackageQuery, TriggerQuery):
+class Query(
+    DeploymentQuery,
+    ReproductionQuery,
+    ScheduleQuery,
+    FiringQuery,
+    FreshnessQuery,
+    PackageQuery,
+    TriggerQuery,
+    WebhookQuery,
+):
     """What clients may ask."""
 
     @strawberry.field

@@ -16,6 +16,7 @@ from executors.serving.controller import Controller
 from executors.serving.launcher import Launcher
 from executors.together import together
 from lineage.cycle import DUTIES
+from lineage.cycle.courier import Courier
 from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, LineageError, Unavailable
 from lineage.files import Files
 from lineage.runs import Outcome, RunKind, RunState, retry
@@ -74,6 +75,7 @@ class Worker:
             tasks.start_soon(self._controller().run)
             tasks.start_soon(self._tidy)
             tasks.start_soon(self._attend)
+            tasks.start_soon(self._deliver)
             for _ in range(self.settings.slots or 2):
                 tasks.start_soon(self._serve)
             await self._stopping.wait()
@@ -127,6 +129,15 @@ class Worker:
                 except Exception:  # a fault in one duty must not keep the others, or the runs, from going on
                     log.exception("duty.fault", worker=self.name, duty=getattr(duty, "__name__", repr(duty)))
             await anyio.sleep(DUTY_SECONDS)
+
+    async def _deliver(self) -> None:
+        """Post what webhooks are to be told, again and again."""
+        while not self._stopping.is_set():
+            try:
+                await Courier(self.store, self.settings, now=self._now).run()
+            except Exception:  # a fault in one message must not keep the runs from going on
+                log.exception("courier.fault", worker=self.name)
+            await anyio.sleep(UNAVAILABLE_SECONDS)
 
     async def _attempts(self, ids: Sequence[str]) -> Mapping[str, int]:
         found = await self.store.runs.by_ids(ids)

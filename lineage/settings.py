@@ -84,6 +84,12 @@ class Settings:
         "python:{version}-slim", "Image that the images of environments are built on; {version} is the language's"
     )
     build_network: str = _setting("", "Docker network for system packages in builds; by default Docker's own default")
+    webhook_secret: str = _setting(
+        "",
+        "Secret that webhooks without one of their own are signed with, as `lineage webhook secret` makes it",
+        secret=True,
+    )
+    webhook_private: bool = _setting(False, "Whether webhooks may go to private addresses, this machine included")
     user: str = _setting(lambda: os.environ.get("USER") or "unknown", "Who is recorded as the maker of things")
     query_timeout: float = _setting(30.0, "Seconds that one query to the graph may take", least=0.1, most=DAY)
 

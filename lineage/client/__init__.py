@@ -12,12 +12,14 @@ from lineage.client.runs import Run, Trial
 from lineage.client.schedules import Firing, Schedule
 from lineage.client.triggers import Trigger
 from lineage.client.walks import Facets, Link, Path, Reached, Walk
+from lineage.client.webhooks import Delivery, Webhook
 
 __all__ = [
     "Artifact",
     "Audit",
     "Client",
     "Comparison",
+    "Delivery",
     "Deployment",
     "Difference",
     "Facets",
@@ -41,4 +43,5 @@ __all__ = [
     "Trigger",
     "VerifiedDigest",
     "Walk",
+    "Webhook",
 ]

@@ -8,7 +8,8 @@ from lineage.client.reproductions import Reproductions
 from lineage.client.schedules import Schedules
 from lineage.client.triggers import Triggers
 from lineage.client.verbs import Verbs
+from lineage.client.webhooks import Webhooks
 
 
-class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging, Triggers):
+class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging, Triggers, Webhooks):
     """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""

@@ -24,6 +24,8 @@ SCHEDULE = """id name namespace cron timezone action spec catchup catchupLimit o
 createdAt createdBy deletedAt"""
 TRIGGER = """id name namespace event kind of metric threshold action spec debounce overlap paused description
 createdAt createdBy deletedAt"""
+WEBHOOK = "id name url events kinds secret paused createdAt createdBy deletedAt"
+DELIVERY = "id webhook event subject at payload state attempts nextAt status error endedAt"
 
 #: What a mutation answers with.
 PAYLOADS = {
@@ -59,6 +61,8 @@ verdicts {{ metric value threshold passed message }}""",
         f"schedule {{ {SCHEDULE} next }}",
     ),
     **dict.fromkeys(("createTrigger", "pauseTrigger", "resumeTrigger", "deleteTrigger"), f"trigger {{ {TRIGGER} }}"),
+    **dict.fromkeys(("createWebhook", "pauseWebhook", "resumeWebhook", "deleteWebhook"), f"webhook {{ {WEBHOOK} }}"),
+    "redeliver": f"delivery {{ {DELIVERY} }}",
     "runSchedule": f"firing {{ {FIRING} }}",
     "undeploy": f"deployment {{ {DEPLOYMENT} }}",
 }
@@ -97,6 +101,9 @@ SCHEDULE_BY_NAME = f"""query($id: ID, $name: String, $namespace: String! = "defa
 schedule(id: $id, name: $name, namespace: $namespace) {{ {SCHEDULE} next(count: $count) }} }}"""
 TRIGGERS = f"""query($namespace: String, $deleted: Boolean!) {{
 triggers(namespace: $namespace, deleted: $deleted) {{ {TRIGGER} }} }}"""
+WEBHOOKS = f"query($deleted: Boolean!) {{ webhooks(deleted: $deleted) {{ {WEBHOOK} }} }}"
+DELIVERIES = f"""query($webhook: ID, $states: [DeliveryState!], $first: Int!, $after: String) {{
+found: deliveries(webhook: $webhook, states: $states, first: $first, after: $after) {{ {PAGE.format(DELIVERY)} }} }}"""
 FIRINGS = f"""query($source: ID, $states: [FiringState!], $first: Int!, $after: String) {{
 found: firings(source: $source, states: $states, first: $first, after: $after) {{ {PAGE.format(FIRING)} }} }}"""
 STATUS = "{ status { version neo4jVersion executors } }"

@@ -6,10 +6,11 @@ from datetime import datetime
 from lineage.cycle.firings import start_firings
 from lineage.cycle.schedules import fire_schedules
 from lineage.cycle.triggers import fire_triggers
+from lineage.cycle.webhooks import enqueue_deliveries
 from lineage.store import Store
 
 #: One look at the graph that does what is due at an instant. Any number of workers call it side by side, and any of
 #: them may die in the middle: what it writes is idempotent, or compared with what was read.
 Duty = Callable[[Store, datetime], Awaitable[None]]
 
-DUTIES: Sequence[Duty] = (fire_schedules, fire_triggers, start_firings)
+DUTIES: Sequence[Duty] = (fire_schedules, fire_triggers, start_firings, enqueue_deliveries)

@@ -16,6 +16,7 @@ from lineage.store.search import Search
 from lineage.store.triggers import Triggers
 from lineage.store.versions import Versions
 from lineage.store.walks import Walks
+from lineage.store.webhooks import Webhooks
 from lineage.store.writer import Writer
 
 
@@ -29,6 +30,7 @@ class Store:
         self.runs = Runs(graph)
         self.endpoints = Endpoints(graph)
         self.schedules = Schedules(graph)
+        self.webhooks = Webhooks(graph)
         self.triggers = Triggers(graph)
         self.firings = Firings(graph)
         self.search = Search(graph)

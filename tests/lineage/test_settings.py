@@ -23,7 +23,7 @@ def test_everything_has_a_default_and_a_word() -> None:
         settings.artifacts_url,
     )
     assert all(each.metadata["doc"] for each in fields(Settings))
-    assert {"token", "neo4j_password", "index_url", "proxy"} == {
+    assert {"token", "neo4j_password", "index_url", "proxy", "webhook_secret"} == {
         each.name for each in fields(Settings) if each.metadata["secret"]
     }
 
