@@ -4,7 +4,7 @@ import ipaddress
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -87,7 +87,7 @@ class Courier:
         async with anyio.create_task_group() as tasks:
             while True:
                 try:
-                    await self.begin(tasks)
+                    self._begin(tasks, await self._claim())
                 except Unavailable as error:
                     log.warning("webhook.wait", error=str(error))
                     await anyio.sleep(AWAY_SECONDS)
@@ -95,19 +95,19 @@ class Courier:
 
     async def step(self) -> int:
         """Send what is due once, and wait for the answers; how many attempts there were."""
-        count = 0
+        claimed = await self._claim()
         async with anyio.create_task_group() as tasks:
-            count = await self.begin(tasks)
-        return count
+            self._begin(tasks, claimed)
+        return len(claimed)
 
-    async def begin(self, tasks: TaskGroup) -> int:
-        """Begin to send what is due within *tasks*; how many attempts there are."""
+    async def _claim(self) -> Sequence[tuple[Delivery, Webhook]]:
         busy = [webhook for webhook, count in self._busy.items() if count]
-        claimed = await self._store.webhooks.claim(now=self._now(), ttl=TTL, busy=busy, each=EACH)
+        return await self._store.webhooks.claim(now=self._now(), ttl=TTL, busy=busy, each=EACH)
+
+    def _begin(self, tasks: TaskGroup, claimed: Sequence[tuple[Delivery, Webhook]]) -> None:
         for message, webhook in claimed:
             self._busy[webhook.id] += 1
             tasks.start_soon(self._send, message, webhook)
-        return len(claimed)
 
     async def _send(self, message: Delivery, webhook: Webhook) -> None:
         try:
