@@ -60,8 +60,9 @@ def _counted(pieces: Pieces) -> Pieces:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    words = TextColumn("{task.completed:,.0f} items recorded")
-    with Progress(SpinnerColumn(), words, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+    console, words = Console(stderr=True), TextColumn("{task.completed:,.0f} items recorded")
+    columns, is_off = (SpinnerColumn(), words, TimeElapsedColumn()), not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_off) as bar:
         task = bar.add_task("record", total=None)
         for piece, starts in pieces:
             yield piece, starts
