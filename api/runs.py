@@ -106,6 +106,8 @@ class Run(Node):
     generation: int
     phase: str | None
     progress: float | None
+    application: str | None
+    tracking_url: str | None
     message: str | None
     reason: str | None
     created_at: datetime

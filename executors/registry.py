@@ -11,7 +11,11 @@ from lineage.settings import Settings
 GROUP = "lineage.executors"
 
 #: Name → "module:attribute", imported only when chosen.
-BUILT_IN = {"process": "executors.process:ProcessExecutor", "docker": "executors.docker:DockerExecutor"}
+BUILT_IN = {
+    "process": "executors.process:ProcessExecutor",
+    "docker": "executors.docker:DockerExecutor",
+    "spark_yarn": "executors.spark_yarn:SparkYarnExecutor",
+}
 
 
 def names() -> list[str]:

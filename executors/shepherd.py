@@ -60,11 +60,11 @@ class Shepherd:
         job = json.loads((root / "job.json").read_text())
         self.is_tuning = job.get("mode") == "tune"
         secrets = (str((job.get("protocol") or {}).get("token") or ""),)
-        count = int(self.launch["slots"])
-        marks = [f"[{number}] " if count > 1 else "" for number in range(count)]
+        first, count = int(self.launch.get("number", 0)), int(self.launch["slots"])
+        marks = {number: f"[{number}] " if count > 1 else "" for number in range(first, first + count)}
         #: How long one trial may take.
         self.trial_seconds: float | None = job.get("trial_seconds")
-        self.slots = [self._slot(n, Source(self.log, mark=mark, secrets=secrets)) for n, mark in enumerate(marks)]
+        self.slots = [self._slot(n, Source(self.log, mark=mark, secrets=secrets)) for n, mark in marks.items()]
         self.selector = selectors.DefaultSelector()
         self.groups: set[int] = set()
         self.kills = processes.kernel_kills()

@@ -95,6 +95,9 @@ class Run:
     last_beat_at: datetime | None = None
     phase: str | None = None
     progress: float | None = None
+    #: What a cluster calls the work of the latest attempt, and where it shows it; none where there is no cluster.
+    application: str | None = None
+    tracking_url: str | None = None
     message: str | None = None
     #: A word for machines when it ended badly: ERROR, OOM, TIMEOUT, INVALID_INPUT, …
     reason: str | None = None

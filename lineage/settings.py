@@ -90,6 +90,22 @@ class Settings:
         secret=True,
     )
     webhook_private: bool = _setting(False, "Whether webhooks may go to private addresses, this machine included")
+    hadoop_conf_dir: str = _setting(
+        lambda: os.environ.get("HADOOP_CONF_DIR") or "",
+        "Folder of the site files of a Hadoop cluster, for `spark_yarn`",
+    )
+    spark_home: str = _setting(lambda: os.environ.get("SPARK_HOME") or "", "Where Spark is, for `spark_yarn`")
+    spark_properties: str = _setting("", "File of Spark's properties for every application, as of spark-submit")
+    spark_staging: str = _setting(
+        "", "Folder on a file system that worker and cluster reach; by default below the cluster's own home of the user"
+    )
+    spark_driver_memory: str = _setting("1g", "Heap of the driver of an application of Spark", form=MEMORY)
+    spark_executor_memory: str = _setting("512m", "Heap of each executor of Spark", form=MEMORY)
+    spark_work_memory: str = _setting(
+        "1g", "Room in each executor's container for the work itself, where a run names no memory", form=MEMORY
+    )
+    spark_proxy_user: str = _setting("", "User that applications are submitted for, as of spark-submit --proxy-user")
+    yarn_queue: str = _setting("", "Queue that applications are submitted to; by default YARN's own default")
     user: str = _setting(lambda: os.environ.get("USER") or "unknown", "Who is recorded as the maker of things")
     query_timeout: float = _setting(30.0, "Seconds that one query to the graph may take", least=0.1, most=DAY)
 

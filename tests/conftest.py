@@ -69,7 +69,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or not os.environ.get("CI"):
         return
-    real = {"neo4j", "e2e", "docker"}
+    real = {"neo4j", "e2e", "docker", "yarn"}
     if any(real & set(report.keywords) for report in reporter.stats.get("skipped", [])):
         reporter.write_line("a test of a real service was skipped, which CI does not allow")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -25,7 +25,13 @@ HOMES = {
 #: A package of ours → those that it never imports.
 NEVER = {"lineage": {"api", "executors"}, "api": {"executors"}, "executors": {"api"}}
 #: What runs under an interpreter that has none of our libraries.
-BARE = ("executors/trial.py", "executors/shepherd.py", "executors/inside/", "executors/herding/")
+BARE = (
+    "executors/trial.py",
+    "executors/shepherd.py",
+    "executors/inside/",
+    "executors/herding/",
+    "executors/spark_yarn/inside/",
+)
 
 
 def sources() -> list[str]:

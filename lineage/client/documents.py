@@ -6,7 +6,7 @@ ARTIFACT = """id kind namespace name version digest createdAt createdBy descript
 retractedAt retractedReason isPlaceholder body"""
 TRIAL = "number state params value metrics reason error startedAt endedAt"
 RUN = """id kind state executor attempt maxAttempts generation phase progress message reason createdAt createdBy
-startedAt endedAt cancelRequestedAt spec result"""
+application trackingUrl startedAt endedAt cancelRequestedAt spec result"""
 SHORT = "id kind namespace name version aliases retractedAt createdAt tags isPlaceholder"
 DETAILS = f"""{RUN} trialCounts {{ state count }} bestTrial {{ {TRIAL} }}
 used {{ {SHORT} }} generated {{ {ARTIFACT} }}"""

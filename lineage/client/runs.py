@@ -46,6 +46,9 @@ class Run:
     generation: int = 0
     phase: str | None = None
     progress: float | None = None
+    #: What a cluster calls the work, and where it shows it.
+    application: str | None = None
+    tracking_url: str | None = None
     message: str | None = None
     reason: str | None = None
     created_at: datetime | None = None

@@ -87,7 +87,7 @@ class Runs:
         return await self._fenced("renew_lease", lease, now=now, until=now + ttl)
 
     async def advance(self, lease: Lease, *, now: datetime, **changes: Any) -> Lease:
-        """Note how far the run has come: state, phase, progress (0 to 1), message."""
+        """Note how far the run has come: state, phase, progress (0 to 1), message, where a cluster shows it."""
         return await self._fenced("advance_run", lease, now=now, changes=_plain(changes))
 
     async def house(self, lease: Lease, place: str, *, now: datetime) -> Lease:

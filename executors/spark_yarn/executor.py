@@ -1,0 +1,295 @@
+"""The executor `spark_yarn`: an application on YARN for each workspace, followed by the ResourceManager's own word.
+
+An application bears the tag of its workspace, so that one submitted just before a crash is found again; whoever submits
+holds a lock for as long, so that after it nothing can come to life unseen.
+"""
+
+import fcntl
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from executors import folder, outcomes
+from executors.alone import alone
+from executors.base import Attempts, Log, Prepared, Running, Workspace
+from executors.containers.launch import home_id
+from executors.spark_yarn import archive, submission
+from executors.spark_yarn.hadoop import Hadoop
+from executors.spark_yarn.manager import Application, Manager, Patience
+from executors.spark_yarn.staging import Staging
+from lineage.artifacts import Artifact
+from lineage.errors import Conflict, ExecutionFailed, InvalidInput
+from lineage.runs import Outcome, RunState
+from lineage.settings import Settings
+
+POLL_SECONDS = 1.0
+AWAY_SECONDS = 120.0  # how long the ResourceManager may be away before the work is given up
+SUBMIT_SECONDS = 180.0
+KILL_SECONDS = 60.0
+#: What YARN says of a container that took more memory than it asked for.
+MEMORY = ("beyond physical memory limits", "beyond the 'PHYSICAL' memory limit", "exceeding physical memory limits")
+
+
+class SparkYarnExecutor:
+    """Runs workspaces on the cluster that HADOOP_CONF_DIR describes."""
+
+    wants_socket = False
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.hadoop_conf_dir:
+            message = "executor 'spark_yarn' needs a cluster: set HADOOP_CONF_DIR, or LINEAGE_HADOOP_CONF_DIR"
+            raise InvalidInput(message, field="executor")
+        self._settings = settings
+        self._found: Hadoop | None = None
+
+    async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Prepared:
+        """Pack the environment unless it is packed, and put it where the cluster finds it; see `Executor.prepare`."""
+        hadoop = await self._hadoop()
+        packed = await archive.build(environment, lock, settings=self._settings, log=log)
+        staging = Staging(self._settings, hadoop)
+        address = await run_sync(staging.put, packed.path, f"environments/{packed.sha256}.tar.gz")
+        return Prepared(python=Path("environment/bin/python"), image=address)
+
+    async def start(self, workspace: Workspace) -> Running:
+        """Submit the application; see `Executor.start`."""
+        root, hadoop = workspace.root, await self._hadoop()
+        async with alone(root / "start.lock"):
+            if (root / "abandoned").exists() or (root / "started.json").exists():
+                raise Conflict(f"work was started in {root.name} before; a new attempt needs a new workspace")
+            work = await run_sync(submission.pack, workspace, self._settings.cancel_grace)
+            folder.write(root / "started.json", {"at": time.time()})
+            home = await run_sync(home_id, self._settings.home)
+            staging = Staging(self._settings, hadoop)
+            address = staging.address(f"{submission.results(workspace)}/results.tar")
+            wanted = submission.command(workspace, self._settings, hadoop, home=home, work=work, address=address)
+            code = await run_sync(_submit, wanted, root, hadoop)
+            application = await self._find(workspace, hadoop)
+            if application is None:
+                raise _refused(code, await run_sync(folder.tail, root / "submit.log"))
+        return self._running(workspace, application)
+
+    async def adopt(self, workspace: Workspace) -> Running | None:
+        """Find the application of a workspace by its tag; see `Executor.adopt`."""
+        root = workspace.root
+        if not root.is_dir():
+            return None
+        async with alone(root / "start.lock"):
+            if (root / "outcome.json").exists() or (root / "application.json").exists():
+                return Running(workspace=workspace, identity=folder.read(root / "application.json") or {})
+            if (root / "started.json").exists():
+                await _submitted(root)
+                application = await self._patiently(workspace)
+                if application is not None:
+                    return self._running(workspace, application)
+            (root / "abandoned").touch()
+        return None
+
+    async def wait(self, running: Running) -> Outcome:
+        """Wait until the application is over and its results are in the workspace; see `Executor.wait`."""
+        workspace, root = running.workspace, running.workspace.root
+        while (kept := folder.read(root / "outcome.json")) is None:
+            application = await self._over(workspace)
+            async with alone(root / "end.lock"):
+                if not (root / "outcome.json").exists():
+                    outcome = await self._end(workspace, application)
+                    folder.write(root / "outcome.json", {**asdict(outcome), "state": outcome.state.value})
+        return Outcome(**{**kept, "state": RunState(kept["state"])})
+
+    async def stop(self, running: Running, *, grace: float) -> None:
+        """Kill the application; those of its slots that hear of a cancel have ended before; see `Executor.stop`."""
+        workspace, root = running.workspace, running.workspace.root
+        if (root / "outcome.json").exists():
+            return
+        folder.write(root / "stop", {"grace": grace})
+        hadoop = await self._hadoop()
+        manager = self._manager(hadoop)
+        with anyio.move_on_after(grace):
+            await self._over(workspace)
+            return
+        application = await self._find(workspace, hadoop)
+        if application is not None and not application.is_over:
+            await manager.kill(application.id)
+        with anyio.move_on_after(KILL_SECONDS):
+            await self._over(workspace)
+            return
+        raise ExecutionFailed(f"the application of {root.name} cannot be ended", reason="LOST")
+
+    async def tidy(self, attempts: Attempts) -> None:
+        """Kill the applications of this data directory whose attempt is over; see `Executor.tidy`."""
+        if not (self._settings.home / "home.id").exists():
+            return
+        hadoop = await self._hadoop()
+        manager = self._manager(hadoop)
+        home = await run_sync(home_id, self._settings.home)
+        for each in await manager.tagged(f"lineage-home-{home}", alive=True):
+            run, attempt = _tagged(each, "lineage-run-"), _tagged(each, "lineage-attempt-")
+            if run and attempt and int(attempt) < (await attempts([run])).get(run, 0):
+                await manager.kill(each.id)
+
+    async def logs(self, running: Running, offset: int) -> tuple[str, int]:
+        """A piece of the log; see `Executor.logs`."""
+        return await run_sync(folder.piece, running.workspace.root / "log", offset)
+
+    async def _hadoop(self) -> Hadoop:
+        if self._found is None:  # asking Java what it has takes a while
+            self._found = await run_sync(Hadoop.of, self._settings)
+        return self._found
+
+    def _manager(self, hadoop: Hadoop) -> Manager:
+        return Manager(hadoop.managers, user=os.environ.get("HADOOP_USER_NAME") or self._settings.user)
+
+    def _running(self, workspace: Workspace, application: Application) -> Running:
+        known = {"application": application.id, "tracking_url": application.tracking_url}
+        folder.write(workspace.root / "application.json", known)
+        return Running(workspace=workspace, identity=known)
+
+    async def _find(self, workspace: Workspace, hadoop: Hadoop) -> Application | None:
+        manager, known = self._manager(hadoop), folder.read(workspace.root / "application.json")
+        if known:
+            return await manager.application(str(known["application"]))
+        found = await manager.tagged(submission.tag(workspace))
+        return found[0] if found else None
+
+    async def _patiently(self, workspace: Workspace) -> Application | None:
+        """The application, asked for again while the ResourceManager is away."""
+        hadoop, patience = await self._hadoop(), Patience(AWAY_SECONDS)
+        while True:
+            try:
+                return await self._find(workspace, hadoop)
+            except ExecutionFailed as error:
+                await patience.spend(error)
+
+    async def _over(self, workspace: Workspace) -> Application | None:
+        """Wait until the application is over; None when the ResourceManager has forgotten it."""
+        while True:
+            application = await self._patiently(workspace)
+            if application is None or application.is_over:
+                return application
+            await run_sync(folder.write, workspace.root / "yarn.json", {"state": application.state})
+            await anyio.sleep(POLL_SECONDS)
+
+    async def _end(self, workspace: Workspace, application: Application | None) -> Outcome:
+        """How it ended: by its own results where there are some, and else by YARN's word."""
+        root, name = workspace.root, submission.results(workspace)
+        staging = Staging(self._settings, await self._hadoop())
+        came = await run_sync(staging.get, f"{name}/results.tar", root / "results.tar")
+        end = await run_sync(_unpack, root) if came else None
+        await run_sync(staging.remove, name)
+        tail, asked = await run_sync(folder.tail, root / "log"), (root / "stop").exists()
+        if end is None or "error" in end:
+            return _of_yarn(application, asked=asked, tail=tail, said=(end or {}).get("error"))
+        return outcomes.judge(
+            end,
+            is_tuning=(folder.read(root / "job.json") or {}).get("mode") == "tune",
+            is_whole=folder.is_file(root / "out" / "manifest.json"),
+            was_asked=asked,
+            limits=asdict(workspace.limits),
+            tail=tail,
+        )
+
+
+def _submit(wanted: list[str], root: Path, hadoop: Hadoop) -> int:
+    """Run spark-submit, which holds the lock from here on, whatever becomes of this process."""
+    with (root / "submit.lock").open("a") as lock, (root / "submit.log").open("ab") as log:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = subprocess.Popen(
+            wanted,
+            cwd=root,
+            env=hadoop.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(lock.fileno(),),
+        )
+        try:
+            return child.wait(SUBMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return child.wait()
+
+
+async def _submitted(root: Path) -> None:
+    """Wait until nobody submits there any more: the kernel frees the lock of the dead."""
+    with (root / "submit.lock").open("a") as lock:
+        while True:
+            if _is_free(lock):
+                return
+            await anyio.sleep(POLL_SECONDS)
+
+
+def _is_free(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _refused(code: int, said: str) -> ExecutionFailed:
+    lines = [line for line in said.splitlines() if "Exception" in line or "Error" in line or "ERROR" in line]
+    words = " / ".join(lines[-3:]) or said[-500:]
+    return ExecutionFailed(f"spark-submit ended with {code}: {words}", reason="ENVIRONMENT", log_tail=said)
+
+
+def _unpack(root: Path) -> dict[str, Any]:
+    """Put the slots' results into the workspace and say how they ended; see `executors.outcomes.judge`."""
+    slots: list[dict[str, Any]] = []
+    stopped = timed_out = False
+    (root / "slots").mkdir(exist_ok=True)
+    with tarfile.open(root / "results.tar") as archive, (root / "log").open("wb") as log:
+        if "error.json" in archive.getnames():
+            return {"error": json.load(archive.extractfile("error.json") or io.BytesIO(b"{}")).get("message")}
+        members = sorted(archive.getmembers(), key=lambda each: int(each.name.partition(".")[0]))
+        for member in members:
+            with tarfile.open(fileobj=archive.extractfile(member)) as slot:
+                end = _one(slot, root, log, mark=len(members) > 1)
+            slots += end["slots"]
+            stopped, timed_out = stopped or end["stopped"], timed_out or end["timed_out"]
+    for each in slots:
+        folder.write(root / "slots" / f"{each['slot']}.json", {**each, "state": "ENDED"})
+    return {"slots": slots, "stopped": stopped, "timed_out": timed_out}
+
+
+def _one(slot: tarfile.TarFile, root: Path, log: IO[bytes], *, mark: bool) -> dict[str, Any]:
+    """Take what one slot has left; only plain files below its folder of results."""
+    end: dict[str, Any] = {"slots": [], "stopped": False, "timed_out": False}
+    for member in slot:
+        stream, path = slot.extractfile(member) if member.isreg() else None, Path(member.name)
+        if stream is None or path.is_absolute() or ".." in path.parts:
+            continue
+        if member.name == "exit.json":
+            end = json.load(stream)
+        elif member.name == "log":
+            shutil.copyfileobj(stream, log)
+        elif path.parts[0] == "out":
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            with (root / path).open("wb") as target:
+                shutil.copyfileobj(stream, target)
+    return end
+
+
+def _of_yarn(application: Application | None, *, asked: bool, tail: str, said: str | None = None) -> Outcome:
+    """The outcome of an application that left no results."""
+    if asked:
+        return Outcome(state=RunState.CANCELED, reason="CANCELED", message="it was asked to stop", log_tail=tail)
+    if application is None:
+        return Outcome(state=RunState.LOST, reason="LOST", message="YARN has forgotten the application", log_tail=tail)
+    words = said or application.diagnostics or f"it ended as {application.final_status} and left no results"
+    reason = "OOM" if any(each in words for each in MEMORY) else "KILLED" if application.state == "KILLED" else "YARN"
+    message = f"{application.id}: {words[-1500:]}"
+    return Outcome(state=RunState.FAILED, reason=reason, message=message, log_tail=tail or words)
+
+
+def _tagged(application: Application, prefix: str) -> str | None:
+    return next((each.removeprefix(prefix) for each in application.tags if each.startswith(prefix)), None)

@@ -1,0 +1,100 @@
+"""The application: `driver.py RESULTS`, in the ApplicationMaster, by the environment's own interpreter.
+
+Each slot is a task of Spark; what the slots leave is carried to RESULTS, an address on the cluster's file system, as
+one archive that is there whole or not at all. The standard library and Spark alone.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+WORK = "work"
+MESSAGE_LIMIT = 4000
+CHUNK = 8 * 1024 * 1024
+
+
+def do_slot(numbers: Iterator[int]) -> Iterator[tuple[int, bytes]]:
+    """In a task: do the slot under a shepherd of its own, and hand back what it leaves, piece by piece."""
+    import os
+    import subprocess
+    import sys
+
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    mark = f"slot-{context.taskAttemptId()}" if context else "slot"
+    for number in numbers:
+        target = os.path.abspath(f"{mark}-{number}.tar")
+        command = [sys.executable, "-m", "executors.spark_yarn.inside.task", WORK, str(number), target]
+        environ = {**os.environ, "PYTHONPATH": os.path.abspath(f"{WORK}/platform")}
+        done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode:
+            raise RuntimeError(
+                f"slot {number} ended by {done.returncode}: {done.stdout.decode(errors='replace')[-2000:]}"
+            )
+        with open(target, "rb") as stream:
+            while piece := stream.read(CHUNK):
+                yield number, piece
+
+
+def pack(pieces: list[tuple[int, bytes]], target: Path) -> None:
+    """Write the slots' archives into one."""
+    slots: dict[int, list[bytes]] = {}
+    for number, piece in pieces:
+        slots.setdefault(number, []).append(piece)
+    with tarfile.open(target, "w") as archive:
+        for number in sorted(slots):
+            data = b"".join(slots[number])
+            member = tarfile.TarInfo(f"{number}.tar")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+def fail(message: str, target: Path) -> None:
+    """Leave word of why there are no results."""
+    data = json.dumps({"message": message[-MESSAGE_LIMIT:]}).encode()
+    with tarfile.open(target, "w") as archive:
+        member = tarfile.TarInfo("error.json")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+
+
+def publish(spark: Any, source: Path, address: str) -> None:
+    """Put a file on the cluster's file system under its name when all of it is there."""
+    hadoop = spark._jvm.org.apache.hadoop.fs
+    target = hadoop.Path(address)
+    system = target.getFileSystem(spark._jsc.hadoopConfiguration())
+    fresh = hadoop.Path(f"{address}.{os.urandom(4).hex()}")
+    system.mkdirs(target.getParent())
+    system.copyFromLocalFile(False, True, hadoop.Path(source.absolute().as_uri()), fresh)
+    system.delete(target, False)
+    if not system.rename(fresh, target):
+        raise OSError(f"the results cannot be named {address}")
+
+
+def main(address: str) -> None:
+    """Do all slots side by side."""
+    from pyspark import SparkContext
+
+    spark = SparkContext()
+    slots = int(json.loads(Path(WORK, "launch.json").read_text())["slots"])
+    try:
+        pieces = spark.parallelize(range(slots), slots).mapPartitions(do_slot).collect()
+        pack(pieces, Path("results.tar"))
+    except Exception as error:  # Spark's own word on it says more than YARN's, and must reach the worker
+        fail(str(error), Path("results.tar"))
+        raise
+    finally:
+        publish(spark, Path("results.tar"), address)
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

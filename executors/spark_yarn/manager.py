@@ -1,0 +1,117 @@
+"""The ResourceManager's web services: applications found, followed and killed."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import anyio
+import httpx
+
+from lineage.errors import ExecutionFailed
+
+TIMEOUT = 20.0
+OVER = frozenset({"FINISHED", "FAILED", "KILLED"})
+ALIVE = "new,new_saving,submitted,accepted,running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """One application as the ResourceManager sees it."""
+
+    id: str
+    #: NEW, NEW_SAVING, SUBMITTED, ACCEPTED, RUNNING, FINISHED, FAILED or KILLED.
+    state: str
+    #: UNDEFINED until it is over, then SUCCEEDED, FAILED or KILLED.
+    final_status: str
+    diagnostics: str
+    tracking_url: str
+    queue: str
+    tags: frozenset[str]
+    #: Milliseconds since 1970.
+    started_at: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return self.state in OVER
+
+    @classmethod
+    def from_answer(cls, body: Mapping[str, Any]) -> Self:
+        """Read it from the services' JSON."""
+        return cls(
+            id=body["id"],
+            state=body["state"],
+            final_status=body["finalStatus"],
+            diagnostics=str(body.get("diagnostics") or "").strip(),
+            tracking_url=str(body.get("trackingUrl") or ""),
+            queue=str(body.get("queue") or ""),
+            tags=frozenset(str(body.get("applicationTags") or "").split(",")),
+            started_at=int(body.get("startedTime") or 0),
+        )
+
+
+class Manager:
+    """Speaks to the ResourceManager, or to the one of several that is active."""
+
+    def __init__(self, addresses: Sequence[str], *, user: str) -> None:
+        self._addresses, self._user = list(addresses), user
+
+    async def application(self, id: str) -> Application | None:
+        """The application *id*, or None where it is forgotten."""
+        answer = await self._ask("GET", f"/ws/v1/cluster/apps/{id}")
+        return Application.from_answer(answer["app"]) if answer else None
+
+    async def tagged(self, tag: str, *, alive: bool = False) -> list[Application]:
+        """The applications with a tag, oldest first; only those that are not over, where asked."""
+        states = {"states": ALIVE} if alive else {}
+        answer = await self._ask("GET", "/ws/v1/cluster/apps", params={"applicationTags": tag, **states}) or {}
+        found = [Application.from_answer(each) for each in (answer.get("apps") or {}).get("app") or ()]
+        return sorted((each for each in found if tag in each.tags), key=lambda each: (each.started_at, each.id))
+
+    async def kill(self, id: str) -> None:
+        """Have an application ended by force; one that is over stays as it is."""
+        await self._ask("PUT", f"/ws/v1/cluster/apps/{id}/state", json={"state": "KILLED"})
+
+    async def _ask(self, method: str, path: str, **given: Any) -> dict[str, Any] | None:
+        problems = []
+        params = {**given.pop("params", {}), "user.name": self._user}
+        secure = any(address.startswith("https:") for address in self._addresses)  # its authorities take time to read
+        async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=True, verify=secure) as client:
+            for address in list(self._addresses):
+                try:
+                    answer = await client.request(method, f"{address}{path}", params=params, **given)
+                except httpx.HTTPError as error:
+                    problems.append(f"{address}: {error or type(error).__name__}")
+                    continue
+                if answer.status_code == httpx.codes.NOT_FOUND:
+                    return None
+                if answer.is_success:
+                    return _body(answer)
+                problems.append(f"{address}: {answer.status_code} {answer.text[:300]}")
+        raise ExecutionFailed(f"the ResourceManager does not answer: {'; '.join(problems)}", reason="UNAVAILABLE")
+
+
+def _body(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Patience:
+    """How long the ResourceManager may be away before the work is given up."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._until = seconds, time.monotonic() + seconds
+
+    def renew(self) -> None:
+        """It has answered."""
+        self._until = time.monotonic() + self._seconds
+
+    async def spend(self, error: ExecutionFailed) -> None:
+        """Wait a moment, or raise *error* when it has been away for too long."""
+        if time.monotonic() > self._until:
+            raise error
+        await anyio.sleep(1.0)

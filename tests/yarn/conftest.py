@@ -1,0 +1,93 @@
+"""A cluster of YARN and HDFS that the tests of a process share; where there is no JDK they are skipped by name."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executors import environments
+from executors.base import Prepared
+from executors.spark_yarn import SparkYarnExecutor
+from lineage.artifacts import Artifact, ArtifactKind, digest_of
+from lineage.settings import Settings
+from tests.e2e.worlds import PACKAGES
+from tests.executors.containers.conftest import Said
+from tests.yarn.cluster import Cluster, java_home, running
+
+#: What of the contract is run wherever there is a JDK; the rest takes a quarter of a minute each.
+CONTRACT = ("test_fit", "test_tune", "test_nothing_to_adopt")
+#: Spark as it starts fastest on a machine that has it: nothing of its own is carried to a node.
+PROPERTIES = """spark.yarn.jars local:{home}/jars/*
+spark.ui.enabled false
+spark.eventLog.enabled false
+spark.driver.extraJavaOptions -XX:+UseSerialGC -XX:TieredStopAtLevel=1
+spark.executor.extraJavaOptions -XX:+UseSerialGC -XX:TieredStopAtLevel=1
+spark.yarn.am.waitTime 60s
+spark.yarn.appMasterEnv.SPARK_LOCAL_IP 127.0.0.1
+spark.executorEnv.SPARK_LOCAL_IP 127.0.0.1
+"""
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The cluster of LINEAGE_TEST_YARN (see tests/yarn/cluster.py), or one for this process of pytest."""
+    java = java_home()
+    if java is None:
+        pytest.skip("no JDK of 17 or newer with the module jdk.incubator.vector is here")
+    if os.environ.get("LINEAGE_TEST_YARN"):
+        yield Cluster.from_environ(os.environ)
+        return
+    with running() as cluster, pytest.MonkeyPatch.context() as patch:
+        for name, text in cluster.environ.items():
+            patch.setenv(name, text)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def yarn_settings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings for the cluster, with a data directory that the session shares."""
+    kept = os.environ.get("LINEAGE_TEST_YARN_HOME")  # beside a cluster that is kept, so that nothing is packed twice
+    home = Path(kept) if kept else tmp_path_factory.mktemp("yarn")
+    (home / "spark.properties").write_text(PROPERTIES.format(home=cluster.spark_home))
+    return Settings(
+        home=home / "home",
+        cancel_grace=0.5,
+        hadoop_conf_dir=str(cluster.configuration),
+        spark_home=str(cluster.spark_home),
+        spark_properties=str(home / "spark.properties"),
+        spark_driver_memory="512m",
+        yarn_queue="default",
+        user="tests",
+    )
+
+
+@pytest.fixture(scope="session")
+async def packed(yarn_settings: Settings, anyio_backend: str) -> tuple[Artifact, str]:
+    """An environment with what tabular work needs, and its lock."""
+    lock = await environments.resolve(PACKAGES, version="3.11", settings=yarn_settings, log=Said())
+    sha256 = hashlib.sha256(lock.text.encode()).hexdigest()
+    identity = {"language": "python", "version": lock.version, "platform": lock.platform, "lock": sha256}
+    body = {**identity, "packages": sorted(PACKAGES)}
+    made = Artifact(kind=ArtifactKind.ENVIRONMENT, name="tabular", digest=digest_of(identity), body=body)
+    return made, lock.text
+
+
+@pytest.fixture(scope="session")
+async def prepared(yarn_settings: Settings, packed: tuple[Artifact, str]) -> Prepared:
+    """The environment on the cluster, packed once for the session."""
+    environment, lock = packed
+    return await SparkYarnExecutor(yarn_settings).prepare(environment, lock, log=Said())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The whole contract is run beside a cluster that was started for it; else what YARN itself has most say in."""
+    if os.environ.get("LINEAGE_TEST_YARN"):
+        return
+    left = [
+        each for each in items if "TestSparkYarn" in each.nodeid and getattr(each, "originalname", "") not in CONTRACT
+    ]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [each for each in items if each not in left]
