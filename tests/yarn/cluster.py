@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from socket import create_server
 from tempfile import TemporaryDirectory
@@ -161,7 +162,8 @@ def spark_home() -> Path:
                 place = Path(folder)
                 listing = place / "requirements.txt"
                 listing.write_text(f"pyspark=={SPARK} --hash=sha256:{SPARK_SHA256}\n")
-                command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary=:all:"]
+                pip = [sys.executable, "-m", "pip"] if find_spec("pip") else ["pip"]
+                command = [*pip, "download", "-q", "--no-deps", "--disable-pip-version-check"]
                 subprocess.run([*command, "--require-hashes", "-d", folder, "-r", str(listing)], check=True)
                 unpack(place / f"pyspark-{SPARK}.tar.gz", place / "home")
                 (place / "home").rename(target)
