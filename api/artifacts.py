@@ -60,6 +60,11 @@ class Artifact(Node):
         return await info.context.loaders.aliases.load(self.id)
 
     @strawberry.field
+    async def model_count(self, info: Info) -> int:
+        """How many models that are not retracted went into being from it, directly or further down."""
+        return await info.context.loaders.model_counts.load(self.id)
+
+    @strawberry.field
     def asset(self) -> "Asset":
         """The name that outlives this version."""
         return Asset.of(self.record)

@@ -60,6 +60,7 @@ class Loaders:
         self.aliases: DataLoader[str, list[str]] = loader(store.artifacts.aliases, [])
         self.dependencies: DataLoader[str, list[Row]] = loader(dependencies, [])
         self.dependents: DataLoader[str, list[Row]] = loader(dependents, [])
+        self.model_counts: DataLoader[str, int] = loader(store.search.models, 0)
         self.makers: DataLoader[str, list[Run]] = loader(store.runs.makers, [])
         self.runs: DataLoader[str, Run | None] = loader(store.runs.by_ids, None)
         self.firings: DataLoader[str, Firing | None] = loader(store.firings.of_runs, None)

@@ -14,13 +14,14 @@ from api.deployments import DeploymentQuery
 from api.firings import FiringQuery
 from api.freshness import FreshnessQuery
 from api.packages import PackageQuery
-from api.pages import PAGE, Connection, check_first, decode, encode, moment, page
+from api.pages import PAGE, Connection, check_first, encode, moment, page
 from api.paths import Path, Paths
 from api.questions import StopInput, WalkFilter, Within, check_starts, instant
 from api.reproductions import ReproductionQuery
 from api.runs import Run
 from api.schedules import ScheduleQuery
 from api.sdl import input_type, object_type
+from api.search import SearchQuery
 from api.triggers import TriggerQuery
 from api.walks import Walk, walked
 from api.webhooks import WebhookQuery
@@ -75,6 +76,7 @@ class Query(
     FiringQuery,
     FreshnessQuery,
     PackageQuery,
+    SearchQuery,
     TriggerQuery,
     WebhookQuery,
 ):
@@ -109,24 +111,6 @@ class Query(
         repository = info.context.store.artifacts
         rows = await repository.page(wanted, first=first + 1, after=moment(after))
         return page(rows, first, node=shown, cursor=_recorded, count=lambda: repository.count(wanted))
-
-    @strawberry.field
-    async def search(
-        self, info: Info, text: str, kinds: Kinds = None, first: int = PAGE, after: str | None = None
-    ) -> Connection[Artifact]:
-        """Artifacts that have every word in name, description, tags, columns or SQL, the best first."""
-        check_first(first)
-        search = info.context.store.search
-        position = decode(after, float, str) if after else None
-        behind = (float(position[0]), str(position[1])) if position else None
-        hits = await search.artifacts(text, kinds=kinds, first=first + 1, after=behind)
-        return page(
-            hits,
-            first,
-            node=lambda hit: shown(hit.artifact),
-            cursor=lambda hit: encode(*hit.cursor),
-            count=lambda: search.count(text, kinds=kinds),
-        )
 
     @strawberry.field
     async def impact(

@@ -202,20 +202,6 @@ def compare(
     asking.compare(client_of(home), first, second, namespace=namespace, as_json=as_json)
 
 
-@app.command()
-def search(
-    text: Annotated[str, typer.Argument(help="Words to look for.")],
-    kind: Kinds = None,
-    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Find artifacts by words."""
-    from lineage.cli import asking
-
-    asking.search(client_of(home), text, kinds=kind or [], first=first, as_json=as_json)
-
-
 @runs.command("list")
 def list_runs(
     kind: Kinds = None,

@@ -82,15 +82,6 @@ def compare(client: Client, a: str, b: str, *, namespace: str, as_json: bool) ->
         printing.comparison(found)
 
 
-def search(client: Client, text: str, *, kinds: Sequence[str], first: int, as_json: bool) -> None:
-    """Print what matches *text*."""
-    found = client.search(text, kinds=kinds, first=first)
-    if as_json:
-        printing.as_json({"total": found.total, "artifacts": list(found)})
-    else:
-        printing.artifacts(found)
-
-
 def list_runs(client: Client, *, kinds: Sequence[str], states: Sequence[str], first: int, as_json: bool) -> None:
     """Print the newest runs."""
     for each in kinds:

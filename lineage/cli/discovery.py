@@ -1,11 +1,13 @@
-"""The commands that look over everything: what is stale, what runs on a package."""
+"""The commands that look over everything: search, namespaces, what is stale, what runs on a package."""
 
+import json
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lineage.cli.app import AsJson, Home, Kinds, Namespace, app, client_of
+from lineage.errors import InvalidInput
 
 AsOf = Annotated[datetime | None, typer.Option(help="As the graph was at this instant, UTC.")]
 
@@ -49,3 +51,62 @@ def package(
 
     found = client_of(home).packages(requirement, kinds=kind or RUNNING, first=first, as_of=as_of, live=live)
     printing.as_json(found) if as_json else looking.packages(requirement, found)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="Words to look for; without any, all that the options let through.")] = "",
+    kind: Kinds = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; may be given more than once.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="Only in this namespace.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Only what this alias points to.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only what this one has recorded.")] = None,
+    live: Annotated[bool | None, typer.Option(help="Only what serves, or what that depends on; or all else.")] = None,
+    property: Annotated[str | None, typer.Option(help="KEY=VALUE that stands in the body, such as format=csv.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Recorded at this instant, UTC, or later.")] = None,
+    before: Annotated[datetime | None, typer.Option(help="Recorded before this instant, UTC.")] = None,
+    count: Annotated[bool, typer.Option("--count", help="Count alone, by kind, namespace, owner and tag.")] = False,
+    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find artifacts by words in names, descriptions, tags, columns and SQL; the best names, the most used first."""
+    from lineage.cli import looking, printing
+
+    filter = {
+        "tags": tag or None,
+        "namespace": namespace,
+        "alias": alias,
+        "created_by": owner,
+        "live": live,
+        "property": _pair(property) if property else None,
+        "created_since": since,
+        "created_before": before,
+    }
+    client = client_of(home)
+    if count:
+        facets = client.search_facets(text, kinds=kind or [], **filter)
+        printing.as_json(facets) if as_json else looking.facets(facets)
+        return
+    found = client.search(text, kinds=kind or [], first=first, **filter)
+    printing.as_json({"total": found.total, "artifacts": list(found)}) if as_json else looking.found(found)
+
+
+@app.command()
+def namespaces(home: Home = None, as_json: AsJson = False) -> None:
+    """The namespaces, with how many names and versions of each kind are in them."""
+    from lineage.cli import looking, printing
+
+    found = client_of(home).namespaces()
+    printing.as_json({"namespaces": found}) if as_json else looking.namespaces(found)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """The key and the value of KEY=VALUE; what is no JSON is a text."""
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise InvalidInput(f"{text!r} has not the form KEY=VALUE", field="property")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

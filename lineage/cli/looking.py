@@ -1,9 +1,12 @@
 """How answers about everything look to people."""
 
+from collections.abc import Sequence
+
 from rich.markup import escape
 
 from lineage.cli import printing
 from lineage.cli.printing import named, out, table
+from lineage.client import Artifact, Namespace, Rows, SearchFacets
 from lineage.client.freshness import Freshness
 from lineage.client.packages import Packages
 
@@ -40,3 +43,39 @@ def packages(asked: str, found: Packages) -> None:
         out.print(f"[red]left out[/red] {escape(each.name)}: {escape(reason)}")
     if found.matching:
         printing.reached(found.impact, f"run on {asked}")
+
+
+def found(artifacts: Rows[Artifact]) -> None:
+    """Print what a search has found, one a line, with how many models use it."""
+    if not artifacts:
+        out.print("nothing found")
+        return
+    rows = [
+        (each.kind.value, each.namespace, named(each), each.version, each.model_count, each.description)
+        for each in artifacts
+    ]
+    out.print(table(rows, "kind", "namespace", "name", "version", "models", "description"))
+    printing.rest(len(artifacts), artifacts.total)
+
+
+def facets(counts: SearchFacets) -> None:
+    """Print how what a search finds divides."""
+    out.print(f"[bold]{counts.total}[/bold] found")
+    groups = (
+        ("kind", counts.kinds),
+        ("namespace", counts.namespaces),
+        ("recorded by", counts.owners),
+        ("tag", counts.tags),
+    )
+    for title, group in groups:
+        if group:
+            out.print(table(list(group.items()), title, "count"))
+
+
+def namespaces(spaces: Sequence[Namespace]) -> None:
+    """Print the namespaces, one a line, with what is in each."""
+    rows = []
+    for each in spaces:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in each.names.items())
+        rows.append((each.name, kinds, each.version_count))
+    out.print(table(rows, "namespace", "names", "versions"))

@@ -64,16 +64,6 @@ def deployments(found: Sequence[Deployment]) -> None:
     out.print(table(rows, "name", "version", "state", "healthy", "model", "endpoint"))
 
 
-def artifacts(found: Rows[Artifact]) -> None:
-    """Print artifacts, one a line."""
-    if not found:
-        out.print("nothing found")
-        return
-    rows = [(each.kind.value, named(each), each.version, each.description) for each in found]
-    out.print(table(rows, "kind", "name", "version", "description"))
-    _rest(len(found), found.total)
-
-
 def named(artifact: Artifact) -> str:
     """The name with its aliases, and whether it was retracted."""
     words = [artifact.name, *(f"@{alias}" for alias in artifact.aliases)]
@@ -94,7 +84,7 @@ def reached(found: Walk, words: str) -> None:
     ]
     if rows:
         out.print(table(rows, "distance", "kind", "name", "version"))
-    _rest(len(found.reached), found.total)
+    rest(len(found.reached), found.total)
     if not found.complete:
         out.print(f"this is not all: the walk was cut by {', '.join(found.truncated_by).lower()}")
 
@@ -154,7 +144,7 @@ def runs(found: Rows[Run]) -> None:
         (each.id, each.kind.value, each.state.value, each.spec.get("name"), _time(each.created_at)) for each in found
     ]
     out.print(table(rows, "id", "kind", "state", "name", "created"))
-    _rest(len(found), found.total)
+    rest(len(found), found.total)
 
 
 def run(found: Run, trials: Sequence[Trial]) -> None:
@@ -199,6 +189,7 @@ def _time(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
-def _rest(shown: int, total: int) -> None:
+def rest(shown: int, total: int) -> None:
+    """Print how many more there are than were shown."""
     if shown < total:
         out.print(f"and {total - shown} more (--first shows more)")

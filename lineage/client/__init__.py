@@ -10,6 +10,7 @@ from lineage.client.packages import Packages
 from lineage.client.reproductions import Reproduction
 from lineage.client.runs import Run, Trial
 from lineage.client.schedules import Firing, Schedule
+from lineage.client.searching import Namespace, SearchFacets
 from lineage.client.triggers import Trigger
 from lineage.client.walks import Facets, Link, Path, Reached, Walk
 from lineage.client.webhooks import Delivery, Webhook
@@ -28,6 +29,7 @@ __all__ = [
     "Freshness",
     "Gap",
     "Link",
+    "Namespace",
     "Packages",
     "Path",
     "Promotion",
@@ -37,6 +39,7 @@ __all__ = [
     "Rows",
     "Run",
     "Schedule",
+    "SearchFacets",
     "Stale",
     "Superseded",
     "Trial",

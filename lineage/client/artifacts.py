@@ -27,6 +27,8 @@ class Artifact:
     retracted_at: datetime | None = None
     retracted_reason: str | None = None
     is_placeholder: bool = False
+    #: How many models use it, where the question asks.
+    model_count: int | None = None
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod

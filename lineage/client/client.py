@@ -6,10 +6,13 @@ from lineage.client.packages import Packaging
 from lineage.client.questions import Questions
 from lineage.client.reproductions import Reproductions
 from lineage.client.schedules import Schedules
+from lineage.client.searching import Searching
 from lineage.client.triggers import Triggers
 from lineage.client.verbs import Verbs
 from lineage.client.webhooks import Webhooks
 
 
-class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging, Triggers, Webhooks):
+class Client(
+    Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging, Searching, Triggers, Webhooks
+):
     """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""

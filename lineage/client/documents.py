@@ -73,8 +73,6 @@ ARTIFACT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ ... on Artifact {{ {ARTIF
 ENVIRONMENT_YML = "query($id: ID!) { node(id: $id) { ... on Environment { yaml } } }"
 ARTIFACTS = f"""query($filter: ArtifactFilter, $first: Int!, $after: String) {{
 found: artifacts(filter: $filter, first: $first, after: $after) {{ {PAGE.format(ARTIFACT)} }} }}"""
-SEARCH = f"""query($text: String!, $kinds: [ArtifactKind!], $first: Int!, $after: String) {{
-found: search(text: $text, kinds: $kinds, first: $first, after: $after) {{ {PAGE.format(ARTIFACT)} }} }}"""
 RUNS = f"""query($filter: RunFilter, $first: Int!, $after: String) {{
 found: runs(filter: $filter, first: $first, after: $after) {{ {PAGE.format(RUN)} }} }}"""
 RUN_BY_ID = f"query($id: ID!) {{ run(id: $id) {{ {DETAILS} }} }}"

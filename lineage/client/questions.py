@@ -51,10 +51,6 @@ class Questions(Walking):
         wanted = {**filter, **({"kinds": _kinds(kinds)} if kinds else {})}
         return self._pages(documents.ARTIFACTS, Artifact, first, filter=wanted)
 
-    def search(self, text: str, *, kinds: Sequence[ArtifactKind | str] = (), first: int = 20) -> Rows[Artifact]:
-        """Artifacts that match words, the best first."""
-        return self._pages(documents.SEARCH, Artifact, first, text=text, kinds=_kinds(kinds) or None)
-
     def audit(self, model: Ref) -> Audit:
         """Where a model comes from, whether the record is whole, and whether the bytes are still those recorded."""
         return Audit.read(self.query(documents.AUDIT, model=id_of(model))["audit"])

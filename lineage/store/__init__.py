@@ -33,7 +33,7 @@ class Store:
         self.webhooks = Webhooks(graph)
         self.triggers = Triggers(graph)
         self.firings = Firings(graph)
-        self.search = Search(graph)
+        self.search = Search(graph, self.artifacts)
         self.versions = Versions(graph)
         self.walks = Walks(graph, self.artifacts)
 
