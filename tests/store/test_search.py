@@ -20,7 +20,7 @@ K = ArtifactKind
 thorough = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 #: Words that the names and tags of the worlds have, or begin with, and such as none has.
 TEXTS = ("", "name0", "NAM", "red", "name1 re", "blue red", "red nothing", "!", "name0 OR red", "-name0")
-FIRST = {"first": 100, "as_of": FOREVER}
+FIRST: dict[str, Any] = {"first": 100, "as_of": FOREVER}
 
 
 def has(node: Artifact, text: str) -> bool:
