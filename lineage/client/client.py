@@ -12,7 +12,5 @@ from lineage.client.verbs import Verbs
 from lineage.client.webhooks import Webhooks
 
 
-class Client(
-    Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging, Searching, Triggers, Webhooks
-):
+class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging, Searching, Triggers, Webhooks):
     """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""
