@@ -166,6 +166,7 @@ class RegisterModelCodeInput(Named):
     contract: str = "build"
     git: GitInput | None = None
     feature_set: strawberry.ID | None = None
+    notebook: SourceFileInput | None = strawberry.field(default=None, description="The .ipynb that it comes from.")
 
 
 @input_type

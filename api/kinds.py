@@ -123,7 +123,11 @@ class ModelCode(Artifact):
 
 @shows(K.NOTEBOOK)
 class Notebook(Artifact):
-    """Where a model was developed."""
+    """Where a model was developed: the cells as they were written, without what came out of them."""
+
+    path: str | None = known("path", parts.text, doc="Its file.")
+    language: str | None = known("language", parts.text, doc="The language of its cells.")
+    cell_count: int | None = known("cells", parts.whole, doc="How many cells it has.")
 
 
 @shows(K.PACKAGE)

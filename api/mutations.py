@@ -182,7 +182,9 @@ class Mutation(DeploymentMutation, ReproductionMutation, ScheduleMutation, Trigg
     async def register_model_code(self, info: Info, input: RegisterModelCodeInput) -> RegisterModelCodePayload:
         """Keep a source tree and record it."""
         files = [meant(definitions.SourceFile, file) for file in input.files]
-        asked = meant(definitions.RegisterModelCode, input, files=files, git=input.git and vars(input.git))
+        notebook = meant(definitions.SourceFile, input.notebook) if input.notebook else None
+        git = input.git and vars(input.git)
+        asked = meant(definitions.RegisterModelCode, input, files=files, git=git, notebook=notebook)
         services = info.context.services
         made = await definitions.register_model_code(services.store, services.files, asked, **_by(info))
         return RegisterModelCodePayload(model_code=cast(ModelCode, shown(made)))

@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
-from lineage import trees
+from lineage import notebooks, trees
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, digest_of
 from lineage.data import features as sql
 from lineage.errors import InvalidInput
@@ -77,13 +78,17 @@ class SourceFile:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterModelCode(Named):
-    """A source tree with an entry point `file.py:function` that follows the contract `build` or `train`."""
+    """A source tree with an entry point `file.py:function` that follows the contract `build` or `train`.
+
+    *notebook* is the .ipynb that it was developed in.
+    """
 
     entry: str
     files: Sequence[SourceFile]
     contract: str = "build"
     git: Mapping[str, Any] | None = None
     feature_set: str | None = None
+    notebook: SourceFile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +155,8 @@ async def register_model_code(
 ) -> Artifact:
     """Keep a source tree in the artifact store and record it; the digest is that of its files."""
     tree = _tree(input)
+    written = notebooks.written(input.notebook.data()) if input.notebook else None
     listing = [{"path": path, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for path, data in tree]
-    edges = []
     if input.feature_set:
         await store.artifacts.one(input.feature_set, ArtifactKind.FEATURE_SET)
     stored = await files.put_bytes(trees.pack(tree))
@@ -164,11 +169,27 @@ async def register_model_code(
         "feature_set": input.feature_set,
     }
     identity = {"entry": input.entry, "contract": input.contract, "feature_set": input.feature_set}
+    notebook = await _notebook(store, files, input, written, by=by, now=now) if written else None
+    if notebook:
+        identity["notebook"] = notebook.digest  # the same code of another notebook has another source
     digest = digest_of([identity, [[each["path"], each["sha256"]] for each in listing]])
     code = Artifact(kind=ArtifactKind.MODEL_CODE, name=input.name, digest=digest, body=body, **input.labels())
-    if input.feature_set:
-        edges.append(Edge(type=EdgeType.REQUIRES, source=code.id, target=input.feature_set))
+    targets = {EdgeType.REQUIRES: input.feature_set, EdgeType.DERIVED_FROM: notebook.id if notebook else None}
+    edges = [Edge(type=type_, source=code.id, target=target) for type_, target in targets.items() if target]
     return await _record(store, code, edges, by=by, now=now)
+
+
+async def _notebook(
+    store: Store, files: Files, input: RegisterModelCode, written: bytes, *, by: str, now: datetime
+) -> Artifact:
+    """The notebook that the code was developed in, by the cells that were *written*; named for its file."""
+    assert input.notebook is not None
+    path = trees.plain(input.notebook.path)
+    stored = await files.put_bytes(written)
+    name = PurePosixPath(path).name.removesuffix(".ipynb") or path
+    body = notebooks.body(path, written, stored.sha256)
+    made = Artifact(kind=ArtifactKind.NOTEBOOK, name=name, namespace=input.namespace, digest=stored.sha256, body=body)
+    return await _record(store, made, (), by=by, now=now)
 
 
 def _tree(input: RegisterModelCode) -> list[tuple[str, bytes]]:

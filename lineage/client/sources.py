@@ -1,6 +1,7 @@
 """Source trees as they are sent: the files of a folder, and where git says that they come from."""
 
 import base64
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from lineage.errors import InvalidInput, NotFound
 SKIPPED = {"__pycache__", ".git", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints"}
 FILES_LIMIT, BYTES_LIMIT = 2000, 8 * 1024 * 1024
 GIT_SECONDS = 10
+SESSION = "JPY_SESSION_NAME"  # in which Jupyter tells a kernel the path of its notebook
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -29,6 +31,17 @@ def read(path: Path) -> list[dict[str, Any]]:
             field="path",
         )
     return [_file(each, each.relative_to(path).as_posix()) for each in paths]
+
+
+def notebook(path: str | Path | None) -> dict[str, Any] | None:
+    """The notebook at *path* as the API takes it, or else the one that runs this code; raise NotFound without it."""
+    if path is None:
+        running = Path(os.environ.get(SESSION, ""))
+        return _file(running, running.name) if running.suffix == ".ipynb" and running.is_file() else None
+    path = Path(path)
+    if not path.is_file():
+        raise NotFound(f"there is no notebook {path}")
+    return _file(path, path.name)
 
 
 def _file(path: Path, name: str) -> dict[str, Any]:

@@ -97,9 +97,14 @@ class Verbs(Session):
         entry: str,
         contract: str = "build",
         feature_set: Ref | None = None,
+        notebook: str | FilePath | None = None,
         **labels: Unpack[Labels],
     ) -> Artifact:
-        """Register a source tree (a folder, or one file), with the commit that it stands at."""
+        """Register a source tree (a folder, or one file), with the commit that it stands at.
+
+        Args:
+            notebook: the .ipynb that it comes from; inside of Jupyter, the one that calls this.
+        """
         path = FilePath(path)
         feature_id = None if feature_set is None else id_of(feature_set)
         files, git = sources.read(path), sources.git(path)
@@ -111,6 +116,7 @@ class Verbs(Session):
             files=files,
             git=git,
             feature_set=feature_id,
+            notebook=sources.notebook(notebook),
             **labels,
         )
 

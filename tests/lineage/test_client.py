@@ -191,6 +191,26 @@ def test_a_dataset_may_move(client: Client, tmp_path: Path) -> None:
     assert RunState.SUCCEEDED is made.state
 
 
+def test_code_registered_in_a_notebook_comes_from_it(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside of Jupyter the notebook that runs is the source of the code; elsewhere one may be named."""
+    (tmp_path / "model.py").write_text("def build(params): ...\n")
+    cells = [{"cell_type": "code", "source": f"# {tmp_path}", "outputs": [], "execution_count": 1, "metadata": {}}]
+    path = tmp_path / "try.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+
+    name = a_name()
+    named = client.register_model_code(name, tmp_path / "model.py", "model.py:build", notebook=path)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    within = client.register_model_code(name, tmp_path / "model.py", "model.py:build")
+
+    assert named == within
+    assert ["try"] == [each.artifact.name for each in client.provenance(within).reached]
+    with pytest.raises(NotFound, match="no notebook"):
+        client.register_model_code(name, tmp_path / "model.py", "model.py:build", notebook=tmp_path / "none.ipynb")
+
+
 def test_model_code_has_its_commit(client: Client, tmp_path: Path) -> None:
     """Code in a repository is registered with its commit, and whether it was changed since."""
     (tmp_path / "model.py").write_text("def build(params): ...\n")

@@ -1,6 +1,7 @@
 """What the defining mutations record, what they refuse, and how an alias moves."""
 
 import io
+import json
 import tarfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -110,9 +111,36 @@ async def test_code_is_kept_whole(store: Store, tmp_path: Path) -> None:
         assert ["a/b.txt", "model.py"] == archive.getnames()
 
 
+async def test_code_comes_from_its_notebook(store: Store, tmp_path: Path) -> None:
+    """The notebook is a version by its cells alone: running it changes nothing, and what came out of it is not kept."""
+    files = Files(str(tmp_path / "artifacts"))
+    cell: dict[str, Any] = {"cell_type": "code", "source": ["x = 1\n", "x"], "outputs": [], "execution_count": None}
+    text = {"nbformat": 4, "metadata": {}, "cells": [cell]}
+    cell_run = {**cell, "outputs": [{"text": "a row of data"}], "execution_count": 7}
+
+    fresh, run = (
+        replace(CODE, notebook=SourceFile(path="work/try.ipynb", content=json.dumps({**text, "cells": [each]})))
+        for each in (cell, cell_run)
+    )
+    code = await register_model_code(store, files, fresh, by="ann", now=NOW)
+    assert code == await register_model_code(store, files, run, by="bob", now=NOW)
+    assert code != await register_model_code(store, files, CODE, by="ann", now=NOW)
+
+    (notebook,) = await store.artifacts.page(ArtifactFilter(kinds=[K.NOTEBOOK]), first=9)
+    (below,) = await store.artifacts.dependencies([code.id])
+    assert notebook.id in str(below)
+    assert ("try", 1, "python") == (notebook.name, notebook.body["cells"], notebook.body["language"])
+    assert b'{"cells":[{"cell_type":"code","source":"x = 1\\nx"}],"language":"python"}' == await files.read(
+        notebook.body["file"]
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
+        ({"notebook": SourceFile(path="a.ipynb", content="print()")}, "notebook"),
+        ({"notebook": SourceFile(path="a.ipynb", content='{"nbformat": 3}')}, "notebook"),
+        ({"notebook": SourceFile(path="a.ipynb", content='{"nbformat": 4}')}, "notebook"),
         ({"entry": "model.py"}, "entry"),
         ({"entry": "modle.py:build"}, "entry"),
         ({"entry": "model.py:not a name"}, "entry"),
