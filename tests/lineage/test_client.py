@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -333,3 +334,24 @@ def test_a_file_that_is_no_lineage(served: tuple[Settings, Stack], tmp_path: Pat
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (1, "", 1) == (done.returncode, done.stdout, len(done.stderr.splitlines()))
+
+
+def test_a_worker_fires_schedules_and_triggers(client: Client, tmp_path: Path) -> None:
+    """A schedule that is run by hand reads a dataset, whose version fires a trigger, whose run is done as well."""
+    name, copy = a_name("sales"), a_name("copy")
+    (tmp_path / "rows.csv").write_text(ROWS)
+    spec = {"name": name, "uri": str(tmp_path / "rows.csv")}
+    trigger = client.create_trigger(a_name(), "new-version", "registerDataset", {**spec, "name": copy}, of=name)
+    schedule = client.create_schedule(a_name(), "@yearly", "registerDataset", spec, timezone="Europe/Berlin")
+    client.run_schedule(schedule.id)
+
+    deadline = time.monotonic() + 90
+    while not [each for each in client.firings(trigger.id) if each.state == "DONE"] and time.monotonic() < deadline:
+        time.sleep(0.5)
+    (by_hand,), (event,) = client.firings(schedule.id), client.firings(trigger.id)
+    client.delete_trigger(trigger.id)
+    client.delete_schedule(schedule.id)
+
+    made = client.run(str(by_hand.run)).made(ArtifactKind.DATASET)
+    assert ("DONE", "DONE", made.id) == (by_hand.state, event.state, event.artifact)
+    assert made.digest == client.run(str(event.run)).made(ArtifactKind.DATASET).digest
