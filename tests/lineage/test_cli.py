@@ -14,7 +14,20 @@ from lineage.demo import flights
 from lineage.errors import NotFound
 from lineage.settings import Settings
 
-COMMANDS = ("up", "serve", "work", "demo", "doctor", "impact", "audit", "run", "search")
+COMMANDS = (
+    "up",
+    "serve",
+    "work",
+    "demo",
+    "doctor",
+    "impact",
+    "audit",
+    "run",
+    "search",
+    "namespaces",
+    "stale",
+    "package",
+)
 HEAVY = ("neo4j", "pandas", "duckdb", "optuna", "sklearn", "strawberry", "uvicorn", "httpx", "api", "executors")
 
 
@@ -107,7 +120,7 @@ def test_doctor_speaks_json(tmp_path: Path) -> None:
     assert ("********", "set") == (settings["LINEAGE_TOKEN"]["value"], settings["LINEAGE_TOKEN"]["set"])
     assert {f"LINEAGE_{name.upper()}" for name in Settings.__dataclass_fields__} == set(settings)
     checks = {each["name"]: each for each in found["checks"]}
-    assert {"Docker", "YARN", "Java", "Neo4j", "API"} <= set(checks)
+    assert {"Docker", "YARN", "Java for Spark", "Neo4j", "API"} <= set(checks)
     assert (False, False) == (checks["API"]["ok"], checks["API"]["required"])
 
 
