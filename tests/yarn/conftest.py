@@ -18,6 +18,8 @@ from tests.yarn.cluster import Cluster, java_home, running
 
 #: What of the contract is run wherever there is a JDK; the rest takes a quarter of a minute each.
 CONTRACT = ("test_fit", "test_tune", "test_nothing_to_adopt")
+#: What else is run by the command alone.
+ALONE = ("test_a_killed_master_is_a_failure",)
 #: Spark as it starts fastest on a machine that has it: nothing of its own is carried to a node.
 PROPERTIES = """spark.yarn.jars local:{home}/jars/*
 spark.ui.enabled false
@@ -82,12 +84,14 @@ async def prepared(yarn_settings: Settings, packed: tuple[Artifact, str]) -> Pre
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The whole contract is run beside a cluster that was started for it; else what YARN itself has most say in."""
+    """Everything is run beside a cluster that was started for it; else what YARN itself has most say in."""
     if os.environ.get("LINEAGE_TEST_YARN"):
         return
-    left = [
-        each for each in items if "TestSparkYarn" in each.nodeid and getattr(each, "originalname", "") not in CONTRACT
-    ]
+    left = [each for each in items if _is_left(each.nodeid, getattr(each, "originalname", ""))]
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [each for each in items if each not in left]
+
+
+def _is_left(node: str, name: str) -> bool:
+    return ("TestSparkYarn" in node and name not in CONTRACT) or name in ALONE

@@ -28,6 +28,7 @@ from tests.yarn.cluster import Cluster
 
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(900)]
 S = RunState
+STARTED = 400  # seconds: the first application of a cluster has its environment unpacked on the node
 CODE = """
 from sklearn.linear_model import LogisticRegression
 
@@ -84,7 +85,7 @@ async def test_the_application_is_adopted_and_killed(
 
     running = await SparkYarnExecutor(yarn_settings).adopt(workspace)
     assert running is not None
-    await until(lambda: bench.exchange.beats, 120)
+    await until(lambda: bench.exchange.beats, STARTED)
     await manager.kill((await one(manager, workspace)).id)
     outcome = await executor.wait(running)
 
@@ -99,7 +100,7 @@ async def test_a_lost_executor_is_replaced(executor: SparkYarnExecutor, bench: B
     slow = LOGISTIC.replace("return", "import time; time.sleep(3)\n    return")
     workspace = bench.tune(slow, [{"C": 0.1}, {"C": 1.0}, {"C": 10.0}])
     running = await executor.start(workspace)
-    await until(lambda: bench.exchange.told, 120)
+    await until(lambda: bench.exchange.told, STARTED)
 
     for each in java("YarnCoarseGrainedExecutorBackend", (await one(manager, workspace)).id):
         each.kill()
@@ -114,7 +115,7 @@ async def test_a_killed_master_is_a_failure(executor: SparkYarnExecutor, bench: 
     """When its ApplicationMaster dies the attempt has failed, with YARN's diagnostics, and no slot goes on."""
     workspace = bench.fit(calling("time.sleep(600)"))
     running = await executor.start(workspace)
-    await until(lambda: bench.exchange.beats, 120)
+    await until(lambda: bench.exchange.beats, STARTED)
 
     for each in java("ApplicationMaster", (await one(manager, workspace)).id):
         each.kill()
@@ -166,7 +167,7 @@ def seen(cluster: Cluster, run: Run) -> dict[str, str]:
     return found
 
 
-def test_tune(world: World, cluster: Cluster) -> None:
+def test_a_search_over_the_api(world: World, cluster: Cluster) -> None:
     """A search spreads its trials over two tasks; its model, its trials and its application are in the graph."""
     done = world.client.wait(world.tune("spread", trials=4, executor="spark_yarn"), check=False, timeout=800)
 
