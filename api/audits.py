@@ -8,6 +8,7 @@ from api.context import Info
 from api.kinds import Model
 from api.runs import Run
 from api.sdl import object_type
+from lineage import prov
 from lineage import provenance as domain
 
 
@@ -60,6 +61,11 @@ class Audit:
     verified_digests: list[VerifiedDigest]
     seal: str
     export: JSON
+
+    @strawberry.field
+    async def prov(self, info: Info) -> JSON:
+        """All that the model comes from, with the runs that made it, as a document of W3C PROV (PROV-JSON)."""
+        return JSON(await prov.document(info.context.store, self.model.id))
 
     @classmethod
     def of(cls, audit: domain.Audit) -> "Audit":

@@ -274,7 +274,7 @@ def _metrics(record: Record) -> Iterator[Fact | Gap]:
         body = each.body
         for name, value in (body.get("values") or {}).items():
             yield from _stated("metrics", each, **{f"{body.get('split')}.{name}": value})
-        yield from _stated("metrics", each, verdicts=body.get("verdicts"), curves=sorted(body.get("curves") or {}))
+        yield from _stated("metrics", each, verdicts=body.get("verdicts"), curves=body.get("curves") or None)
         yield from _stated("metrics", each, confusion_matrix=body.get("confusion_matrix"))
         if body.get("passed") is None:
             yield Gap(section="metrics", message="no metric has a threshold, so nothing was passed")

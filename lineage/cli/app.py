@@ -177,14 +177,25 @@ def impact(
 
 
 @app.command()
-def audit(what: What, namespace: Namespace = "default", home: Home = None, as_json: AsJson = False) -> None:
+def audit(
+    what: What,
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+    export: Annotated[
+        Path | None, typer.Option(help="Write it to this file: .html, .prov.json (W3C PROV) or .json.", dir_okay=False)
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Compare with an audit exported before as .json.", exists=True, dir_okay=False)
+    ] = None,
+) -> None:
     """Where a model comes from, whether the record is whole, and whether the bytes still match it.
 
-    With --json the whole audit is printed. The exit code is 1 when the record has gaps.
+    With --json the whole audit is printed. The exit code is 1 when the record has gaps, or differs from --check.
     """
-    from lineage.cli import asking
+    from lineage.cli import auditing
 
-    if not asking.audit(client_of(home), what, namespace=namespace, as_json=as_json):
+    if not auditing.audit(client_of(home), what, namespace=namespace, as_json=as_json, export=export, check=check):
         raise typer.Exit(1)
 
 

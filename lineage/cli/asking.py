@@ -63,16 +63,6 @@ def impact(
         printing.as_json({"of": origin, "walk": walk}) if as_json else printing.walk(origin, walk)
 
 
-def audit(client: Client, what: str, *, namespace: str, as_json: bool) -> bool:
-    """Print the audit of a model and return whether the record is complete."""
-    found = client.audit(find(client, what, namespace=namespace, kind=ArtifactKind.MODEL))
-    if as_json:
-        printing.as_json(found)
-    else:
-        printing.audit(found)
-    return found.complete
-
-
 def compare(client: Client, a: str, b: str, *, namespace: str, as_json: bool) -> None:
     """Print what differs between two artifacts."""
     found = client.compare(find(client, a, namespace=namespace), find(client, b, namespace=namespace))

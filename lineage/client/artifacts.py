@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
+from lineage import report
 from lineage.artifacts import ArtifactKind
 from lineage.client.answers import known
 
@@ -79,6 +80,10 @@ class Audit:
     facts: tuple[Fact, ...] = field(default=(), repr=False)
     verified_digests: tuple[VerifiedDigest, ...] = field(default=(), repr=False)
     export: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def to_html(self) -> str:
+        """All of it as one page that needs nothing else."""
+        return report.page(self.export)
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:

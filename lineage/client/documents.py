@@ -87,6 +87,7 @@ PATHS = f"""query($from: ID!, $to: ID!, $first: Int!) {{
 paths(from: $from, to: $to, first: $first) {{ nodes {{ {SHORT} }} links {{ type source target }} }} }}"""
 AUDIT = f"""query($model: ID!) {{ audit(model: $model) {{ model {{ {ARTIFACT} }} complete gaps {{ section message }}
 facts {{ section name value source {{ id }} }} verifiedDigests {{ what digest verified message }} export }} }}"""
+PROV = "query($model: ID!) { audit(model: $model, verify: false) { prov } }"
 COMPARE = f"""query($a: ID!, $b: ID!) {{ compare(a: $a, b: $b) {{ a {{ {ARTIFACT} }} b {{ {ARTIFACT} }} complete
 differences {{ section name change a b delta text }} ancestors {{ {ARTIFACT} }} }} }}"""
 DEPLOYMENTS = f"query($namespace: String) {{ deployments(namespace: $namespace) {{ {DEPLOYMENT} }} }}"

@@ -55,6 +55,10 @@ class Questions(Walking):
         """Where a model comes from, whether the record is whole, and whether the bytes are still those recorded."""
         return Audit.read(self.query(documents.AUDIT, model=id_of(model))["audit"])
 
+    def prov(self, model: Ref) -> dict[str, Any]:
+        """All that a model comes from, as a document of W3C PROV in its form PROV-JSON."""
+        return self.query(documents.PROV, model=id_of(model))["audit"]["prov"]  # type: ignore[no-any-return]
+
     def compare(self, a: Ref, b: Ref) -> Comparison:
         """What differs between two artifacts of one kind, and their nearest common ancestors."""
         return Comparison.read(self.query(documents.COMPARE, a=id_of(a), b=id_of(b))["compare"])

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from prov.model import ProvDocument, ProvEntity
 
 from lineage import server
 from lineage.settings import Settings
@@ -130,6 +131,23 @@ def test_the_command_line_asks_the_same(home: Home) -> None:
     assert ("SUCCEEDED", 3) == (run["run"]["state"], len(run["trials"]))
     assert "trial 0" in home.ask("run", "logs", home.first["tune"]["run"])["log"]
     assert {"TUNE", "SCORE"} <= {each["kind"] for each in home.ask("run", "list")["runs"]}
+
+
+def test_an_audit_in_a_file(home: Home, tmp_path: Path) -> None:
+    """An audit is written as a page, as PROV and as JSON; beside the JSON, a later audit says what has changed."""
+    page, prov, before = (tmp_path / name for name in ("a.html", "a.prov.json", "a.json"))
+    for target in (page, prov, before):
+        home.ask("audit", "late-flights@champion", "--export", str(target))
+    same = home.ask("audit", "late-flights@champion", "--check", str(before))
+    export = json.loads(before.read_text())
+    export["facts"] = [each for each in export["facts"] if each["name"] != "commit"][1:]
+    before.write_text(json.dumps({**export, "seal": "0"}))
+    changed = home.ask("audit", "late-flights@champion", "--check", str(before), code=1)
+
+    assert 2 == page.read_text().count("<path")
+    assert ProvDocument.deserialize(prov, format="json").get_records(ProvEntity)
+    assert (True, []) == (same["audit"]["complete"], same["changes"])
+    assert "new" in {each["change"] for each in changed["changes"]}
 
 
 def test_the_readme_says_what_is_answered(home: Home) -> None:
