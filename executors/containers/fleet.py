@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from executors.containers.engine import Engine
 from lineage.errors import Conflict, ExecutionFailed, NotFound
 
 POLL_SECONDS = 0.1
+EVENT_SECONDS = 3  # from the end of a container until the daemon's event of it, at most
 
 
 class Fleet:
@@ -53,6 +55,17 @@ class Fleet:
             return None
         state: Mapping[str, Any] = found["State"]
         return state
+
+    async def saw_end(self, slot: int, state: Mapping[str, Any]) -> bool:
+        """Whether the daemon was there when the container ended: it has its last events until it is started anew."""
+        since, until = (_seconds(state[each]) for each in ("StartedAt", "FinishedAt"))
+        filters = {"container": self.names[slot], "event": "die"}
+
+        def read(client: Any) -> bool:
+            events = client.api.events(since=since, until=until + EVENT_SECONDS, filters=filters, decode=True)
+            return bool(list(events))
+
+        return await self._engine.ask(read)
 
     async def states(self) -> dict[int, str]:
         """The state in a word of each slot that has a container."""
@@ -102,6 +115,11 @@ async def patient(engine: Engine, seconds: float) -> None:
             else:
                 return
     raise ExecutionFailed(f"the Docker daemon has been away for {seconds:.0f} s: {last}", reason="LOST")
+
+
+def _seconds(stamp: str) -> int:
+    """Whole seconds since 1970 of a moment as the daemon writes it."""
+    return int(datetime.fromisoformat(f"{stamp[:19]}+00:00").timestamp())
 
 
 def _kill(client: Any, name: str, number: int) -> None:

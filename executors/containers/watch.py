@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ RESTARTS = 20  # how often one slot may crash in the midst of its trials
 EARLY_RESTARTS = 2  # and before its first one
 BLOCK = 512  # bytes, the unit in which st_blocks counts
 ENTRY = 512  # bytes that each file counts for besides its content
-#: What the daemon says of a container that ended while the daemon was away.
+#: What the daemon says of a container that ended while the daemon was away; a program may choose it as well.
 UNSEEN = 255
 NO_COMMAND = (126, 127)
 
@@ -67,11 +68,11 @@ class Life:
         self.known = {"slot": self.slot, "crashes": self.crashes, **known} | {"state": state}
         folder.write(self._note, self.known)
 
-    def end(self, state: Mapping[str, Any] | None) -> dict[str, Any]:
-        """How its container has ended; a container that is gone was ended from outside."""
+    def end(self, state: Mapping[str, Any] | None, *, is_unseen: bool = False) -> dict[str, Any]:
+        """How its container has ended; one that is gone, or that ended unseen, was ended from outside."""
         code = int(state["ExitCode"]) if state else 128 + signal.SIGKILL
         verdict = folder.read(self.root / "notes" / f"{self.slot}.verdict.json")
-        if verdict is None and code == UNSEEN:
+        if verdict is None and is_unseen:
             code = 128 + signal.SIGKILL
         if verdict is None and code in NO_COMMAND and not self.has_begun:
             verdict = {"reason": "ENVIRONMENT", "message": "its interpreter or command cannot be started in the image"}
@@ -165,7 +166,10 @@ class Watch:
             if state is not None and life.known.get("finished_at") == state["FinishedAt"]:
                 await self._fleet.start(life.slot)  # it was to be started anew, by one that died before it could
                 return
-            end = await run_sync(life.end, state)
+            is_unseen = (
+                state is not None and state["ExitCode"] == UNSEEN and not await self._fleet.saw_end(life.slot, state)
+            )
+            end = await run_sync(partial(life.end, state, is_unseen=is_unseen))
             crashes = life.crashes + (end["verdict"] is None and end["killed_for"] != "TIMEOUT")  # a trial each
             if state is not None and end["verdict"] is None and self._may_restart(life, crashes):
                 await self._restart(life, end, crashes, finished_at=state["FinishedAt"])

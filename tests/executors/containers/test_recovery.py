@@ -98,3 +98,15 @@ async def test_two_that_watch(docker_executor: DockerExecutor, docker_bench: Ben
     assert S.SUCCEEDED == heard[0].state
     assert ["FAIL", "COMPLETE"] == [docker_bench.exchange.told[number]["state"] for number in range(2)]
     assert 1 == json.loads((workspace.root / "exit.json").read_text())["slots"][0]["crashes"]
+
+
+async def test_a_program_may_choose_the_number_of_what_nobody_has_seen(
+    docker_executor: DockerExecutor, docker_bench: Bench
+) -> None:
+    """Exit code 255, which Docker gives to what ended while it was away, is a program's own where Docker saw it end."""
+    running = await docker_executor.start(docker_bench.fit(calling("import os\n    os._exit(255)")))
+
+    outcome = await docker_executor.wait(running)
+
+    assert (S.FAILED, "USER_CODE") == (outcome.state, outcome.reason)
+    assert "exit code 255" in (outcome.message or "")
