@@ -64,16 +64,18 @@ RETURN collect([facet[0], facet[1], many]) AS counts
 
 // name: models_made_of(ids, as_of, most) one read
 // How many models each artifact went into, directly or further down, counted as far as $most.
-UNWIND $ids AS id
-CALL (id) {
-  MATCH p = (a:Artifact {id: id})<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
+MATCH (a:Artifact) WHERE a.id IN $ids
+WITH collect(a) AS starts
+UNWIND starts AS a
+CALL (a) {
+  MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
   WHERE all(e IN r WHERE e.recorded_at <= $as_of)
   WITH x, min(length(p)) AS distance
   // Not in a WHERE: the planner would look for the models first, and then for every way to them.
   RETURN sum(CASE WHEN x:Model AND distance > 0 AND (x.retracted_at IS NULL OR x.retracted_at > $as_of)
     THEN 1 ELSE 0 END) AS many
 }
-RETURN collect([id, CASE WHEN many > $most THEN $most ELSE many END]) AS counts
+RETURN collect([a.id, CASE WHEN many > $most THEN $most ELSE many END]) AS counts
 
 // name: count_namespaces() many read
 // The namespaces, with the kinds in each, how many names of a kind there are and how many versions.

@@ -183,19 +183,6 @@ async def test_namespaces_have_names_and_versions(store: Store) -> None:
     ]
 
 
-async def test_use_is_walked_breadth_first(store: Store) -> None:
-    """Counting the models of an artifact costs what its dependents cost, however many ways lead to them."""
-    plan = await store.graph.explain("models_made_of", ids=["x"], as_of=NOW, most=1)
-
-    operators: list[str] = []
-    waiting = [plan]
-    while waiting:
-        node = waiting.pop()
-        operators.append(str(node["operatorType"]).split("@")[0])
-        waiting += node.get("children", [])
-    assert ["VarLengthExpand(Pruning,BFS,All)"] == [each for each in operators if each.startswith("VarLength")]
-
-
 def test_what_users_type_is_no_query_language() -> None:
     """Signs are left out, words are joined, and only the last may be a beginning."""
     assert "name AND (dep_delay OR dep_delay*)" == lucene('name:("dep_delay')
