@@ -14,7 +14,7 @@ from api.pages import LARGEST_PAGE, PAGE, Connection, check_first
 from api.sdl import input_type, object_type
 from lineage import schedules as domain
 from lineage.cycle import schedules as verbs
-from lineage.cycle.actions import ACTIONS
+from lineage.cycle.actions import ACTIONS, takes_executor
 from lineage.errors import InvalidInput
 from lineage.firings import FiringState
 from lineage.schedules import Catchup, Overlap
@@ -196,16 +196,16 @@ class ScheduleMutation:
     @strawberry.mutation
     async def create_schedule(self, info: Info, input: CreateScheduleInput) -> SchedulePayload:
         """Do an action again and again; the same schedule twice is one."""
-        asked = meant(verbs.CreateSchedule, input, spec=spec_of(info, input.spec))
+        asked = meant(verbs.CreateSchedule, input, spec=spec_of(info, input.action, input.spec))
         made = await verbs.create_schedule(info.context.store, asked, by=info.context.by, now=info.context.now())
         return _shown(made)
 
     @strawberry.mutation
     async def update_schedule(self, info: Info, input: UpdateScheduleInput) -> SchedulePayload:
         """Change a schedule; a new timetable is followed from now on."""
-        spec = None if input.spec is None else spec_of(info, input.spec)
-        asked = meant(verbs.UpdateSchedule, input, spec=spec)
         schedule = await _found(info, input)
+        spec = None if input.spec is None else spec_of(info, input.action or schedule.action, input.spec)
+        asked = meant(verbs.UpdateSchedule, input, spec=spec)
         return _shown(await verbs.update_schedule(info.context.store, schedule, asked, now=info.context.now()))
 
     @strawberry.mutation
@@ -246,7 +246,9 @@ async def _found(info: Info, ref: ScheduleRef) -> domain.Schedule:
     return await info.context.store.schedules.named(ref.name, namespace=ref.namespace)
 
 
-def spec_of(info: Info, spec: Any) -> Mapping[str, Any]:
+def spec_of(info: Info, action: str, spec: Any) -> Mapping[str, Any]:
     """*spec* as an object, with the executor that this server starts runs with unless it names one."""
     found = mapping(spec, "spec")
-    return {"executor": info.context.services.settings.executor, **found} if found.get("executor") is None else found
+    if found.get("executor") is not None or not takes_executor(action):
+        return found
+    return {"executor": info.context.services.settings.executor, **found}

@@ -144,7 +144,7 @@ class TriggerMutation:
     @strawberry.mutation
     async def create_trigger(self, info: Info, input: CreateTriggerInput) -> TriggerPayload:
         """Do an action whenever something happens; the same trigger twice is one."""
-        asked = meant(verbs.CreateTrigger, input, spec=spec_of(info, input.spec))
+        asked = meant(verbs.CreateTrigger, input, spec=spec_of(info, input.action, input.spec))
         made = await verbs.create_trigger(info.context.store, asked, by=info.context.by, now=info.context.now())
         return TriggerPayload(trigger=Trigger.of_domain(made))
 

@@ -6,12 +6,13 @@ idempotency key: however often an action is begun, it is done once.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from lineage import requests
 from lineage.artifacts import ArtifactKind
+from lineage.cycle import reproduction
 from lineage.cycle.references import newest, resolve
 from lineage.cycle.specs import read
 from lineage.definitions import Named
@@ -105,6 +106,12 @@ async def tune(store: Store, spec: requests.Tune, call: Call) -> Run:
     return await requests.tune(store, await _learning(store, spec, call), by=call.by, now=call.now)
 
 
+async def reproduce(store: Store, spec: reproduction.Reproduce, call: Call) -> Run:
+    """Make a model again from its recorded inputs, and compare."""
+    of = spec.of if "@" not in spec.of else (await resolve(store, spec.of, K.MODEL)).id
+    return await reproduction.reproduce(store, replace(_keyed(spec, call), of=of), by=call.by, now=call.now)
+
+
 async def _learning(store: Store, spec: Any, call: Call) -> Any:
     async def id(given: str, kind: ArtifactKind) -> str:
         return (await resolve(store, given, kind, namespace=spec.namespace)).id
@@ -132,6 +139,7 @@ ACTIONS: Mapping[str, Action] = {
     "evaluate": Action(spec=requests.Evaluate, start=evaluate),
     "train": Action(spec=requests.Train, start=train),
     "tune": Action(spec=requests.Tune, start=tune),
+    "reproduce": Action(spec=reproduction.Reproduce, start=reproduce),
 }
 
 
@@ -140,6 +148,12 @@ def check(action: str, spec: Mapping[str, Any]) -> None:
     if action not in ACTIONS:
         raise InvalidInput.unknown("action", action, sorted(ACTIONS), field="action")
     read(ACTIONS[action].spec, spec)
+
+
+def takes_executor(action: str) -> bool:
+    """Whether *action* runs on a default executor where its spec names none, not on that of an earlier run."""
+    found = {each.name: each.default for each in fields(ACTIONS[action].spec)} if action in ACTIONS else {}
+    return isinstance(found.get("executor"), str)
 
 
 async def start(

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
-from lineage.cycle.actions import ACTIONS, Call, check, start
+from lineage.cycle.actions import ACTIONS, Call, check, start, takes_executor
+from lineage.cycle.specs import read
 from lineage.errors import InvalidInput, NotFound
 from lineage.firings import Firing, FiringCause
 from lineage.runs import Run, RunKind
@@ -137,6 +138,21 @@ def test_a_spec_is_checked_when_it_is_recorded(action: str, spec: dict[str, Any]
         check(action, spec)
 
     assert refusal.value.field in {"action", "spec"}
+
+
+def test_objects_of_a_spec_may_be_spelled_as_in_graphql() -> None:
+    """Resources are read whether they have a default or not, in either spelling."""
+    train = read(ACTIONS["train"].spec, {**LEARNING, "resources": {"memoryBytes": 5}})
+    again = read(ACTIONS["reproduce"].spec, {"of": "delays@champion", "resources": {"memory_bytes": 5}})
+
+    assert (5, 5) == (train.resources.memory_bytes, again.resources.memory_bytes)
+    assert (True, False, False) == (takes_executor("train"), takes_executor("reproduce"), takes_executor("x"))
+
+
+async def test_what_lacks_a_recipe_is_not_reproduced(recorded: Store) -> None:
+    """Reproducing takes the alias as it is now, and says what the graph does not know of the making."""
+    with pytest.raises(InvalidInput, match="does not know its model sha256"):
+        await fired(recorded, "reproduce", {"of": "delays@champion"})
 
 
 def test_each_action_is_a_mutation() -> None:
