@@ -7,6 +7,7 @@ import strawberry
 
 from api import parts
 from api.artifacts import Artifact, Asset, shown
+from api.benchmarks import BenchmarkMutation
 from api.context import Info
 from api.deployments import DeploymentMutation
 from api.inputs import (
@@ -33,6 +34,7 @@ from api.inputs import (
     meant,
 )
 from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
+from api.promotions import PromotionMutation
 from api.reproductions import ReproductionMutation
 from api.runs import Run
 from api.schedules import ScheduleMutation
@@ -148,7 +150,15 @@ def _queued(run: domain.Run) -> RunPayload:
 
 
 @object_type
-class Mutation(DeploymentMutation, ReproductionMutation, ScheduleMutation, TriggerMutation, WebhookMutation):
+class Mutation(
+    DeploymentMutation,
+    ReproductionMutation,
+    ScheduleMutation,
+    TriggerMutation,
+    WebhookMutation,
+    BenchmarkMutation,
+    PromotionMutation,
+):
     """What clients may change."""
 
     @strawberry.mutation

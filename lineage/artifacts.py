@@ -33,6 +33,8 @@ class ArtifactKind(StrEnum):
     EVALUATION = "Evaluation"
     PREDICTIONS = "Predictions"
     DEPLOYMENT = "Deployment"
+    BENCHMARK = "Benchmark"
+    GATE_VERDICT = "GateVerdict"
 
 
 class EdgeType(StrEnum):
@@ -84,7 +86,17 @@ ALLOWED: Mapping[EdgeType, frozenset[tuple[ArtifactKind, ArtifactKind]]] = {
     E.EVALUATED_BY: frozenset({(K.MODEL, K.EVALUATION)}),
     E.REQUIRES: frozenset({(K.MODEL_CODE, K.FEATURE_SET)}),
     E.INCLUDES: frozenset({(K.ENVIRONMENT, K.PACKAGE)}),
-    E.MEASURES: frozenset({(K.EVALUATION, K.METRIC_DEFINITION), (K.EVALUATION, K.TRAINING_SET)}),
+    E.MEASURES: frozenset(
+        {
+            (K.EVALUATION, K.METRIC_DEFINITION),
+            (K.EVALUATION, K.TRAINING_SET),
+            (K.BENCHMARK, K.METRIC_DEFINITION),
+            (K.BENCHMARK, K.TRAINING_SET),
+            (K.GATE_VERDICT, K.BENCHMARK),
+            (K.GATE_VERDICT, K.MODEL),
+            (K.GATE_VERDICT, K.EVALUATION),
+        }
+    ),
 }
 
 

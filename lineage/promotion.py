@@ -37,8 +37,7 @@ class Promotion:
 async def promote(store: Store, input: Promote, *, by: str, now: datetime) -> Promotion:
     """Move an alias to a model; raise Conflict when no evaluation has passed, unless it is forced with a reason."""
     model = await store.artifacts.one(input.model, ArtifactKind.MODEL)
-    if not input.alias or len(input.alias) > ALIAS_LENGTH or not input.alias.replace("-", "").isalnum():
-        raise InvalidInput("an alias has letters, digits and dashes", field="alias")
+    check_alias(input.alias)
     if input.force and not (input.reason or "").strip():
         raise InvalidInput("a promotion that is forced must say why", field="reason")
     if model.retracted_at is not None:
@@ -57,6 +56,12 @@ async def promote(store: Store, input: Promote, *, by: str, now: datetime) -> Pr
         evaluation=evaluation,
         verdicts=verdicts,
     )
+
+
+def check_alias(alias: str) -> None:
+    """Raise InvalidInput unless *alias* is one that can be typed anywhere."""
+    if not alias or len(alias) > ALIAS_LENGTH or not alias.replace("-", "").isalnum():
+        raise InvalidInput("an alias has letters, digits and dashes", field="alias")
 
 
 async def latest_evaluation(store: Store, model: Artifact) -> Artifact | None:

@@ -21,6 +21,8 @@ class RunKind(StrEnum):
     TUNE = "TUNE"
     TRAIN = "TRAIN"
     EVALUATE = "EVALUATE"
+    #: Score a champion and its challengers on the same rows, and judge them.
+    BENCHMARK = "BENCHMARK"
     SCORE = "SCORE"
     #: Serve a model online; over when it is live.
     DEPLOY = "DEPLOY"

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from executors.jobs.apply import evaluate, score
+from executors.jobs.benchmark import benchmark
 from executors.jobs.deploy import deploy
 from executors.jobs.job import Job, Landing
 from executors.jobs.learn import train, tune
@@ -19,6 +20,7 @@ JOBS: Mapping[RunKind, Callable[[Job], Awaitable[Landing]]] = {
     RunKind.TUNE: tune,
     RunKind.TRAIN: train,
     RunKind.EVALUATE: evaluate,
+    RunKind.BENCHMARK: benchmark,
     RunKind.SCORE: score,
     RunKind.DEPLOY: deploy,
     RunKind.REPRODUCE: reproduce,

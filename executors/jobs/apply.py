@@ -28,7 +28,7 @@ async def evaluate(job: Job) -> Landing:
     )
     split = job.spec["split"]
     sha256 = training_set.body["splits"][split]["sha256"]
-    predictions = await _predict(job, model, training_set, sha256)
+    predictions = await predicted(job, model, training_set, sha256)
     found = await job.store.artifacts.by_ids(job.spec["metrics"])
     definitions = [found[id] for id in job.spec["metrics"]]
     evaluation, edges = await measured(job, model, predictions, definitions, training_set=training_set, split=split)
@@ -72,10 +72,12 @@ async def scored(
     target = job.root / "rows" / "rows.parquet"
     selected = await splits.select(feature_set, features, sources, where=where, target=target)
     kept = await job.files.put(selected.file)
-    return selected, await _predict(job, model, training_set, kept.sha256)
+    return selected, await predicted(job, model, training_set, kept.sha256)
 
 
-async def _predict(job: Job, model: Artifact, training_set: Artifact, rows: str) -> Path:
+async def predicted(
+    job: Job, model: Artifact, training_set: Artifact, rows: str, *, stage_name: str = "predict"
+) -> Path:
     """Predict the rows of a Parquet file in the artifact store, in the environment of the model."""
     environment = await job.store.artifacts.one(await environment_of(job.store, model), K.ENVIRONMENT)
     body = model.body
@@ -97,6 +99,6 @@ async def _predict(job: Job, model: Artifact, training_set: Artifact, rows: str)
         "seed": body.get("seed") or 0,
     }
     files = {spec["model"]["path"]: body["model_sha256"], "data/rows.parquet": rows}
-    out = await stage.run(job, "predict", environment=environment, slots=1, spec=spec, files=files)
+    out = await stage.run(job, stage_name, environment=environment, slots=1, spec=spec, files=files)
     found = await anyio.to_thread.run_sync(stage.manifest, out)
     return found["predictions.parquet"]

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,10 @@ class Landing:
     result: dict[str, Any] = field(default_factory=dict)
     #: What the run has made again, and the verdict: artifact id → word.
     reproduced: Mapping[str, str] = field(default_factory=dict)
+
+    def with_(self, artifact: Artifact, edges: Sequence[Edge]) -> "Landing":
+        """The same with another artifact and its edges."""
+        return replace(self, artifacts=[*self.artifacts, artifact], edges=[*self.edges, *edges])
 
 
 @dataclass(kw_only=True)

@@ -7,6 +7,7 @@ from lineage.client.comparisons import Comparison, Difference
 from lineage.client.deployments import Deployment
 from lineage.client.freshness import Freshness, RedoStep, Stale, Superseded
 from lineage.client.packages import Packages
+from lineage.client.promotions import PromotionRequest
 from lineage.client.reproductions import Reproduction
 from lineage.client.runs import Run, Trial
 from lineage.client.schedules import Firing, Schedule
@@ -33,6 +34,7 @@ __all__ = [
     "Packages",
     "Path",
     "Promotion",
+    "PromotionRequest",
     "Reached",
     "RedoStep",
     "Reproduction",

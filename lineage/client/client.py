@@ -3,6 +3,7 @@
 from lineage.client.deployments import Deployments
 from lineage.client.freshness import Aging
 from lineage.client.packages import Packaging
+from lineage.client.promotions import Promotions
 from lineage.client.questions import Questions
 from lineage.client.reproductions import Reproductions
 from lineage.client.schedules import Schedules
@@ -12,5 +13,17 @@ from lineage.client.verbs import Verbs
 from lineage.client.webhooks import Webhooks
 
 
-class Client(Verbs, Questions, Deployments, Reproductions, Schedules, Aging, Packaging, Searching, Triggers, Webhooks):
+class Client(
+    Verbs,
+    Questions,
+    Deployments,
+    Reproductions,
+    Schedules,
+    Aging,
+    Packaging,
+    Searching,
+    Triggers,
+    Webhooks,
+    Promotions,
+):
     """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""

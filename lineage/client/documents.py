@@ -27,6 +27,9 @@ createdAt createdBy deletedAt"""
 WEBHOOK = "id name url events kinds secret paused createdAt createdBy deletedAt"
 DELIVERY = "id webhook event subject at payload state attempts nextAt status error endedAt"
 
+PROMOTION = f"""id alias state automatic gate message reason createdAt createdBy decidedAt decidedBy decidedReason
+override model {{ {SHORT} }} champion {{ {SHORT} }} verdict {{ {ARTIFACT} }} run {{ {RUN} }}"""
+
 #: What a mutation answers with.
 PAYLOADS = {
     **dict.fromkeys(
@@ -43,6 +46,7 @@ PAYLOADS = {
             "deploy",
             "reproduce",
             "rescore",
+            "runBenchmark",
             "cancelRun",
         ),
         f"run {{ {RUN} }}",
@@ -54,6 +58,9 @@ PAYLOADS = {
     "defineMetric": f"metric {{ {ARTIFACT} }}",
     "promote": f"""alias model {{ {ARTIFACT} }} former {{ {ARTIFACT} }}
 verdicts {{ metric value threshold passed message }}""",
+    "defineBenchmark": f"benchmark {{ {ARTIFACT} }}",
+    **dict.fromkeys(("requestPromotion", "approvePromotion", "rejectPromotion"), f"promotion {{ {PROMOTION} }}"),
+    "rollback": f"alias model {{ {ARTIFACT} }} former {{ {ARTIFACT} }}",
     "retract": f"artifact {{ {ARTIFACT} }}",
     "recordLineage": "nodes edges refused { list index message }",
     **dict.fromkeys(
@@ -137,3 +144,11 @@ def mutation(verb: str) -> tuple[str, str]:
     name = camel(verb)
     type_ = f"{name[0].upper()}{name[1:]}Input"
     return f"mutation($input: {type_}!) {{ {name}(input: $input) {{ {PAYLOADS[name]} }} }}", name
+
+
+PROMOTION_BY_ID = f"query($id: ID!) {{ promotion(id: $id) {{ {PROMOTION} }} }}"
+PROMOTIONS = f"""query($model: String, $namespace: String!, $states: [PromotionState!]) {{
+promotions(model: $model, namespace: $namespace, states: $states) {{ {PROMOTION} }} }}"""
+ALIASES = f"""query($kind: ArtifactKind!, $name: String!, $namespace: String!) {{
+artifact(kind: $kind, name: $name, namespace: $namespace) {{ asset {{
+aliasHistory {{ alias since until by reason artifact {{ {SHORT} }} }} }} }} }}"""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from lineage.cycle.firings import start_firings
+from lineage.cycle.promotions import settle_promotions
 from lineage.cycle.schedules import fire_schedules
 from lineage.cycle.triggers import fire_triggers
 from lineage.cycle.webhooks import enqueue_deliveries
@@ -13,4 +14,4 @@ from lineage.store import Store
 #: them may die in the middle: what it writes is idempotent, or compared with what was read.
 Duty = Callable[[Store, datetime], Awaitable[None]]
 
-DUTIES: Sequence[Duty] = (fire_schedules, fire_triggers, start_firings, enqueue_deliveries)
+DUTIES: Sequence[Duty] = (fire_schedules, fire_triggers, start_firings, enqueue_deliveries, settle_promotions)

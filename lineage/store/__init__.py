@@ -10,6 +10,7 @@ from lineage.store.artifacts import Artifacts
 from lineage.store.endpoints import Endpoints
 from lineage.store.firings import Firings
 from lineage.store.graph import Graph
+from lineage.store.promotions import Promotions
 from lineage.store.runs import Runs
 from lineage.store.schedules import Schedules
 from lineage.store.search import Search
@@ -32,6 +33,7 @@ class Store:
         self.schedules = Schedules(graph)
         self.webhooks = Webhooks(graph)
         self.triggers = Triggers(graph)
+        self.promotions = Promotions(graph)
         self.firings = Firings(graph)
         self.search = Search(graph, self.artifacts)
         self.versions = Versions(graph)
