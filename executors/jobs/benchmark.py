@@ -48,8 +48,9 @@ async def benchmark(job: Job) -> Landing:
     for id in [each for each in job.spec["models"] if each != champion]:
         gate = await anyio.to_thread.run_sync(judged, bars, scored[id], scored.get(champion), found.body)
         both = {name: evaluations[name] for name in (champion, id) if name}
-        sides = {"challenger": models[id], "champion": models.get(champion)}
-        made, edges = verdict_of(gate, benchmark=found, evaluations=both, **sides)
+        made, edges = verdict_of(
+            gate, benchmark=found, challenger=models[id], champion=models.get(champion), evaluations=both
+        )
         verdicts[id] = made.id
         landing = landing.with_(made, edges)
     return replace(landing, result={"verdicts": verdicts, "evaluations": evaluations})

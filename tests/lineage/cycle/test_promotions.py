@@ -112,7 +112,7 @@ async def test_the_gate_decides_alone_where_it_may(store: Store) -> None:
     [(G.REFUSED, S.REFUSED), (G.NO_THRESHOLDS, S.WAITING), (G.NO_CHAMPION, S.WAITING)],
     ids=str,
 )
-async def test_anything_but_passed_waits_for_a_person(store: Store, state: GateState, expected: S) -> None:
+async def test_anything_but_passed_waits_for_a_person(store: Store, state: GateState, expected: PromotionState) -> None:
     """Even an automatic request waits; what is not passed needs an override with its reason, which is recorded."""
     benchmark = await world(store)
     asked = await ask(store, 1, benchmark, automatic=True)
