@@ -66,6 +66,8 @@ class Promotions:
     ) -> PromotionRequest | None:
         """Move the alias, or note that it was moved since; None when the request is in none of *states*."""
         given = _plain({**changes, "decided_at": now, "decided_by": by, "decided_reason": reason})
+        if verdict is not None:
+            given["verdict"] = verdict
         row = await self._graph.one(
             "settle_promotion",
             id=id,

@@ -102,6 +102,7 @@ async def test_the_gate_decides_alone_where_it_may(store: Store) -> None:
     (held,) = await store.promotions.held(asked.asset, "champion")
     assert (None, "v1", S.PROMOTED, "PASSED") == (early, await champion(store), found.state, found.gate)
     assert (START + 2 * MINUTE, model(1).id) == (held.since, held.artifact)
+    assert "PASSED" == (await store.artifacts.one(str(found.verdict))).body["state"]
     assert asked.id == (await ask(store, 1, benchmark, automatic=True, idempotency_key="k")).id
 
 
