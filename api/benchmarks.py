@@ -11,7 +11,7 @@ from api.context import Info
 from api.inputs import Named, Started, meant
 from api.kinds import Evaluation, MetricDefinition, Model, TrainingSet, shows
 from api.runs import Run
-from api.sdl import Long, input_type, object_type
+from api.sdl import input_type, object_type
 from lineage import requests
 from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.cycle import benchmarks
@@ -27,7 +27,7 @@ class Benchmark(Artifact):
     split: str | None = known("split", parts.text, doc="The split that is scored.")
     metrics: list[MetricDefinition] = named("metrics", K.METRIC_DEFINITION, many=True, doc="What is measured.")
     resamples: int | None = known("resamples", parts.whole, doc="How often rows are drawn anew for an interval.")
-    seed: Long | None = known("seed", parts.whole, doc="What rows are drawn with.")
+    seed: int | None = known("seed", parts.whole, doc="What rows are drawn with.")
     must_be_sure: bool | None = known(
         "must_be_sure", parts.truth, doc="Whether the worse end of the interval has to reach a change."
     )
@@ -37,9 +37,9 @@ class Benchmark(Artifact):
 class GateVerdict(Artifact):
     """What a gate said of a challenger, with the numbers of both sides on the same rows."""
 
-    state: str | None = known("state", parts.text, doc="PASSED, REFUSED, NO_THRESHOLDS or NO_CHAMPION.")
+    gate: str | None = known("state", parts.text, doc="PASSED, REFUSED, NO_THRESHOLDS or NO_CHAMPION.")
     message: str | None = known("message", parts.text, doc="The state in a sentence.")
-    metrics: JSON | None = known("metrics", parts.anything, doc="Bar, both values, difference and interval of each.")
+    numbers: JSON | None = known("metrics", parts.anything, doc="Bar, both values, difference and interval of each.")
     benchmark: Benchmark | None = named("benchmark", K.BENCHMARK, doc="What both were scored on.")
     challenger: Model | None = named("challenger", K.MODEL, doc="Who wants to be the champion.")
     champion: Model | None = named("champion", K.MODEL, doc="Who was it when this was judged.")
@@ -59,7 +59,7 @@ class DefineBenchmarkInput(Named):
     split: str = "test"
     resamples: int = 500
     confidence: float = 0.95
-    seed: Long = cast(Long, 0)
+    seed: int = 0
     must_be_sure: bool = False
 
 

@@ -82,7 +82,7 @@ def _check(input: DefineBenchmark) -> None:
         raise InvalidInput("confidence must be between 0 and 1, such as 0.95", field="confidence")
     if input.must_be_sure and not input.resamples:
         raise InvalidInput("without resamples nobody can be sure", field="resamples")
-    if not 0 <= input.seed < 2**63:
+    if not 0 <= input.seed < 2**31:
         raise InvalidInput("seed must be a whole number of at least 0", field="seed")
 
 
