@@ -17,7 +17,7 @@ import psutil
 import pytest
 from prov.model import ProvDocument, ProvEntity
 
-from lineage import server
+from lineage import seals, server
 from lineage.settings import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -140,14 +140,23 @@ def test_an_audit_in_a_file(home: Home, tmp_path: Path) -> None:
         home.ask("audit", "late-flights@champion", "--export", str(target))
     same = home.ask("audit", "late-flights@champion", "--check", str(before))
     export = json.loads(before.read_text())
-    export["facts"] = [each for each in export["facts"] if each["name"] != "commit"][1:]
-    before.write_text(json.dumps({**export, "seal": "0"}))
+    gone = export["facts"].pop()
+    before.write_text(json.dumps(export))
+    forged = subprocess.run(
+        [*COMMAND, "audit", "late-flights@champion", "--check", str(before)],
+        env=environ(home.path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    before.write_text(json.dumps({**export, "seal": seals.seal_of(export)}))
     changed = home.ask("audit", "late-flights@champion", "--check", str(before), code=1)
 
     assert 2 == page.read_text().count("<path")
     assert ProvDocument.deserialize(prov, format="json").get_records(ProvEntity)
     assert (True, []) == (same["audit"]["complete"], same["changes"])
-    assert "new" in {each["change"] for each in changed["changes"]}
+    assert (1, True) == (forged.returncode, "changed since it was sealed" in forged.stderr)
+    assert [("ADDED", gone["name"])] == [(each["change"], each["name"]) for each in changed["changes"]]
 
 
 def test_the_readme_says_what_is_answered(home: Home) -> None:
