@@ -34,6 +34,7 @@ from api.inputs import (
     meant,
 )
 from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
+from api.plans import PlanMutation
 from api.promotions import PromotionMutation
 from api.reproductions import ReproductionMutation
 from api.runs import Run
@@ -157,6 +158,7 @@ class Mutation(
     TriggerMutation,
     WebhookMutation,
     BenchmarkMutation,
+    PlanMutation,
     PromotionMutation,
 ):
     """What clients may change."""

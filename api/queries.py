@@ -16,6 +16,7 @@ from api.freshness import FreshnessQuery
 from api.packages import PackageQuery
 from api.pages import PAGE, Connection, check_first, encode, moment, page
 from api.paths import Path, Paths
+from api.plans import PlanQuery
 from api.promotions import PromotionQuery
 from api.questions import StopInput, WalkFilter, Within, check_starts, instant
 from api.reproductions import ReproductionQuery
@@ -80,6 +81,7 @@ class Query(
     SearchQuery,
     TriggerQuery,
     WebhookQuery,
+    PlanQuery,
     PromotionQuery,
 ):
     """What clients may ask."""

@@ -90,6 +90,8 @@ class Train(Named, Started):
     search_space: str | None = None
     evaluate_on: str = "test"
     seed: int = 0
+    #: The model that this one is to take the place of, made as that one was from newer inputs.
+    retrain_of: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -188,5 +188,8 @@ async def _land(job: Job, inputs: Inputs, out: Path, params: dict[str, Any], spa
     ]
     if space is not None:
         edges.append(Edge(type=EdgeType.DERIVED_FROM, source=values.id, target=space.id))
+    former = job.spec.get("retrain_of")
+    if former not in {None, model.id}:  # the very same bytes are the same version
+        edges.append(Edge(type=EdgeType.DERIVED_FROM, source=model.id, target=former))
     result = {"model": model.id, "evaluation": evaluation.id, "hyperparameters": values.id}
     return Landing(artifacts=[values, model, evaluation], edges=edges, result=result)

@@ -3,6 +3,7 @@
 from lineage.client.deployments import Deployments
 from lineage.client.freshness import Aging
 from lineage.client.packages import Packaging
+from lineage.client.plans import Plans
 from lineage.client.promotions import Promotions
 from lineage.client.questions import Questions
 from lineage.client.reproductions import Reproductions
@@ -25,5 +26,6 @@ class Client(
     Triggers,
     Webhooks,
     Promotions,
+    Plans,
 ):
     """Speaks to one API: that of *url*, or of LINEAGE_URL, or the one that runs on the data directory."""

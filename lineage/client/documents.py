@@ -27,6 +27,9 @@ createdAt createdBy deletedAt"""
 WEBHOOK = "id name url events kinds secret paused createdAt createdBy deletedAt"
 DELIVERY = "id webhook event subject at payload state attempts nextAt status error endedAt"
 
+PLAN = f"""id reason state seconds workSeconds createdAt createdBy startedAt endedAt of {{ {SHORT} }}
+steps {{ number kind namespace name state level after seconds blockers message
+of {{ {SHORT} }} made {{ {SHORT} }} run {{ id state phase progress message }} }}"""
 PROMOTION = f"""id alias state automatic gate message reason createdAt createdBy decidedAt decidedBy decidedReason
 override model {{ {SHORT} }} champion {{ {SHORT} }} verdict {{ {ARTIFACT} }} run {{ {RUN} }}"""
 
@@ -61,6 +64,7 @@ verdicts {{ metric value threshold passed message }}""",
     "defineBenchmark": f"benchmark {{ {ARTIFACT} }}",
     **dict.fromkeys(("requestPromotion", "approvePromotion", "rejectPromotion"), f"promotion {{ {PROMOTION} }}"),
     "rollback": f"alias model {{ {ARTIFACT} }} former {{ {ARTIFACT} }}",
+    **dict.fromkeys(("planRetraining", "executePlan", "cancelPlan", "retrain"), f"plan {{ {PLAN} }}"),
     "retract": f"artifact {{ {ARTIFACT} }}",
     "recordLineage": "nodes edges refused { list index message }",
     **dict.fromkeys(
@@ -97,6 +101,9 @@ facts {{ section name value source {{ id }} }} verifiedDigests {{ what digest ve
 PROV = "query($model: ID!) { audit(model: $model, verify: false) { prov } }"
 COMPARE = f"""query($a: ID!, $b: ID!) {{ compare(a: $a, b: $b) {{ a {{ {ARTIFACT} }} b {{ {ARTIFACT} }} complete
 differences {{ section name change a b delta text }} ancestors {{ {ARTIFACT} }} }} }}"""
+PLAN_BY_ID = f"query($id: ID!) {{ plan(id: $id) {{ {PLAN} }} }}"
+PLANS = f"""query($states: [PlanState!], $first: Int!, $after: String) {{
+found: plans(states: $states, first: $first, after: $after) {{ {PAGE.format(PLAN)} }} }}"""
 DEPLOYMENTS = f"query($namespace: String) {{ deployments(namespace: $namespace) {{ {DEPLOYMENT} }} }}"
 REPRODUCTIONS = f"""query($of: ID!) {{ reproductions(of: $of) {{ run {{ {RUN} }} verdict
 digests {{ what recorded reproduced }} metrics {{ metric recorded reproduced }}

@@ -12,7 +12,7 @@ from typing import Any
 
 from lineage import requests
 from lineage.artifacts import ArtifactKind
-from lineage.cycle import reproduction
+from lineage.cycle import benchmarks, healing, promotions, reproduction
 from lineage.cycle.references import newest, resolve
 from lineage.cycle.specs import read
 from lineage.definitions import Named
@@ -56,6 +56,15 @@ class Score(requests.Score):
     """Rows to be scored; datasets that are not given are the newest versions of those that the model has seen."""
 
     datasets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrain:
+    """A model to be made again from newer inputs, as `retrain` does."""
+
+    model: str
+    pins: tuple[str, ...] = ()
+    newest: tuple[ArtifactKind, ...] | None = None
 
 
 async def register_dataset(store: Store, spec: RegisterDataset, call: Call) -> Run:
@@ -112,6 +121,42 @@ async def reproduce(store: Store, spec: reproduction.Reproduce, call: Call) -> R
     return await reproduction.reproduce(store, replace(_keyed(spec, call), of=of), by=call.by, now=call.now)
 
 
+async def retrain(store: Store, spec: Retrain, call: Call) -> None:
+    """Make a model again from newer inputs: a plan, which goes on by itself."""
+    model = await resolve(store, spec.model, K.MODEL)
+    await healing.retrain(
+        store,
+        model.id,
+        pins=spec.pins,
+        newest=spec.newest,
+        idempotency_key=call.firing.id,
+        by=call.by,
+        now=call.now,
+    )
+
+
+async def run_benchmark(store: Store, spec: benchmarks.RunBenchmark, call: Call) -> Run:
+    """Score models and their champion on the same rows."""
+    asked = replace(
+        _keyed(spec, call),
+        benchmark=(await resolve(store, spec.benchmark, K.BENCHMARK)).id,
+        models=[(await resolve(store, each, K.MODEL)).id for each in spec.models],
+        champion=(await resolve(store, spec.champion, K.MODEL)).id if spec.champion else None,
+    )
+    return await benchmarks.run_benchmark(store, asked, by=call.by, now=call.now)
+
+
+async def request_promotion(store: Store, spec: promotions.RequestPromotion, call: Call) -> None:
+    """Ask for an alias to move; the gate judges, and a person where it is not automatic."""
+    benchmark = await resolve(store, spec.benchmark, K.BENCHMARK) if spec.benchmark else None
+    asked = replace(
+        _keyed(spec, call),
+        model=(await resolve(store, spec.model, K.MODEL)).id,
+        benchmark=benchmark.id if benchmark else None,
+    )
+    await promotions.request_promotion(store, asked, by=call.by, now=call.now)
+
+
 async def _learning(store: Store, spec: Any, call: Call) -> Any:
     async def id(given: str, kind: ArtifactKind) -> str:
         return (await resolve(store, given, kind, namespace=spec.namespace)).id
@@ -140,6 +185,9 @@ ACTIONS: Mapping[str, Action] = {
     "train": Action(spec=requests.Train, start=train),
     "tune": Action(spec=requests.Tune, start=tune),
     "reproduce": Action(spec=reproduction.Reproduce, start=reproduce),
+    "retrain": Action(spec=Retrain, start=retrain),
+    "runBenchmark": Action(spec=benchmarks.RunBenchmark, start=run_benchmark),
+    "requestPromotion": Action(spec=promotions.RequestPromotion, start=request_promotion),
 }
 
 

@@ -10,6 +10,7 @@ from lineage.store.artifacts import Artifacts
 from lineage.store.endpoints import Endpoints
 from lineage.store.firings import Firings
 from lineage.store.graph import Graph
+from lineage.store.plans import Plans
 from lineage.store.promotions import Promotions
 from lineage.store.runs import Runs
 from lineage.store.schedules import Schedules
@@ -29,6 +30,7 @@ class Store:
         self.writer = Writer(graph)
         self.artifacts = Artifacts(graph, self.writer)
         self.runs = Runs(graph)
+        self.plans = Plans(graph)
         self.endpoints = Endpoints(graph)
         self.schedules = Schedules(graph)
         self.webhooks = Webhooks(graph)
