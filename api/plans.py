@@ -150,8 +150,15 @@ class RetrainInput:
 
 
 @input_type
-class PlanIdInput:
-    """The plan that is meant."""
+class ExecutePlanInput:
+    """The plan that shall be started, or go on."""
+
+    id: strawberry.ID
+
+
+@input_type
+class CancelPlanInput:
+    """The plan that shall stop."""
 
     id: strawberry.ID
 
@@ -200,12 +207,12 @@ class PlanMutation:
         return _payload(await healing.plan_retraining(info.context.store, asked, **_by(info)))
 
     @strawberry.mutation
-    async def execute_plan(self, info: Info, input: PlanIdInput) -> PlanPayload:
+    async def execute_plan(self, info: Info, input: ExecutePlanInput) -> PlanPayload:
         """Start a plan, or go on with one that has failed or was cancelled: what has succeeded stays."""
         return _payload(await healing.execute_plan(info.context.store, input.id, now=_by(info)["now"]))
 
     @strawberry.mutation
-    async def cancel_plan(self, info: Info, input: PlanIdInput) -> PlanPayload:
+    async def cancel_plan(self, info: Info, input: CancelPlanInput) -> PlanPayload:
         """Ask a plan to stop: what waits is not begun, what runs is cancelled; what was made stays."""
         return _payload(await healing.cancel_plan(info.context.store, input.id, now=_by(info)["now"]))
 
