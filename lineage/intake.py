@@ -11,6 +11,7 @@ from lineage.store import Store
 from lineage.store.recording import Entry
 
 LIMIT = 10_000  # nodes and edges that one call may bring
+LONGEST = 500  # characters of a namespace, a version, a digest; an index of Neo4j's takes no more than some 8 kB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,7 @@ async def record_lineage(
     Args:
         keep_rest: record what is well, and return what was refused instead of raising.
     """
+    _check_text("producer", by)
     if len(nodes) + len(edges) > LIMIT:
         raise InvalidInput(f"one call takes at most {LIMIT} nodes and edges; send several", field="nodes")
     errors: list[ItemError] = []
@@ -136,6 +138,9 @@ def _collect(nodes: Sequence[NodeInput], errors: list[ItemError]) -> tuple[dict[
 def _described(node: NodeInput) -> Artifact:
     if not isinstance(node.properties, Mapping):
         raise InvalidInput("properties must be an object")
+    _check_ref(node)
+    if node.digest is not None:
+        _check_text("digest", node.digest)
     content = digest_of([node.properties, node.description, sorted(node.tags)])
     return Artifact(
         kind=node.kind,
@@ -164,7 +169,23 @@ def _join(edges: Sequence[EdgeInput], errors: list[ItemError]) -> tuple[list[Edg
     return list(joined), named
 
 
+def _check_ref(ref: Ref) -> None:
+    for name in ("namespace", "version"):
+        _check_text(name, getattr(ref, name))
+
+
+def _check_text(name: str, text: str) -> None:
+    """Raise InvalidInput for what the graph cannot hold: it would fail all that is written beside it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{name} has half of a character, which no UTF-8 can hold", field=name) from error
+    if not 1 <= len(text) <= LONGEST or "\0" in text:
+        raise InvalidInput(f"{name} has 1 to {LONGEST} characters", field=name)
+
+
 def _placeholder(ref: Ref) -> Artifact:
+    _check_ref(ref)
     return Artifact(
         kind=ref.kind,
         namespace=ref.namespace,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from lineage.errors import LineageError, NotFound, Unavailable, VersionTaken
+from lineage.errors import InvalidInput, LineageError, NotFound, Unavailable, VersionTaken
 from lineage.store.graph import Graph
 from lineage.store.recording import Entry, write
 
@@ -18,7 +18,7 @@ class Batch:
 
     entries: list[Entry] = field(default_factory=list)
     is_over: bool = False
-    refusals: dict[int, LineageError] = field(default_factory=dict)
+    refusals: dict[int, Exception] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -47,7 +47,10 @@ class Writer:
         async with self._turn:  # the first of a batch to have its turn commits for all of it
             if not batch.is_over:
                 self._open = None if self._open is batch else self._open
-                await self._commit(batch)
+                try:
+                    await self._commit(batch)
+                except Unavailable as error:  # nobody's fault: each caller hears of it, and none tries for another
+                    batch.refusals = dict.fromkeys(range(len(batch.entries)), error)
                 batch.is_over = True
         if place in batch.refusals:
             raise batch.refusals[place]
@@ -61,8 +64,8 @@ class Writer:
                 guilty = [each for each in together if any(node.id in error.taken for node in each[1].artifacts)]
                 alone += guilty
                 together = [each for each in together if each not in guilty]
-            except NotFound:
-                break  # it does not say whose edge it is
+            except (NotFound, InvalidInput, ValueError):
+                break  # it does not say whose fault it is
             else:
                 together = []
         for place, entry in together + alone:
@@ -70,7 +73,7 @@ class Writer:
                 await self._write([entry])
             except Unavailable:
                 raise
-            except LineageError as error:
+            except (LineageError, ValueError) as error:
                 batch.refusals[place] = error
 
     async def _write(self, entries: Sequence[Entry]) -> None:

@@ -96,6 +96,10 @@ BAD_NODES: list[Any] = [
     NodeInput(kind=K.DATASET, name="x", version="1", digest="f" * 64, properties={"rows": float("inf")}),
     NodeInput(kind=K.DATASET, name="x\ud800", version="1"),
     NodeInput(kind=K.DATASET, name="x", version="1", description="\ud800"),
+    NodeInput(kind=K.DATASET, name="x", version="1" * 20_000),
+    NodeInput(kind=K.DATASET, name="x", version="1", namespace="n" * 20_000),
+    NodeInput(kind=K.DATASET, name="x", version="1", digest="\ud800"),
+    NodeInput(kind=K.DATASET, name="x", version="1\0"),
 ]
 
 
@@ -271,3 +275,23 @@ async def test_every_type_of_edge_is_recorded_or_refused(store: Store, type_: Ed
         assert type_ in {E.USED, E.GENERATED_BY, E.REPRODUCES}
         return
     assert [type_.value] == [each["type"] for each in await store.artifacts.dependencies([source.id])]
+
+
+async def test_what_the_graph_cannot_hold_fails_alone(store: Store) -> None:
+    """Of calls that share a transaction, one that cannot be sent at all fails alone."""
+    fine = [Artifact.defined(K.DATASET, f"d{number}", {}) for number in range(5)]
+    odd = Artifact(kind=K.DATASET, name="odd", version="1", digest="\ud800")
+    failed: list[str] = []
+
+    async def record(artifact: Artifact) -> None:
+        try:
+            await store.artifacts.record([artifact], now=NOW, by="ann")
+        except ValueError:
+            failed.append(artifact.name)
+
+    async with anyio.create_task_group() as group:
+        for each in (fine[0], odd, *fine[1:]):
+            group.start_soon(record, each)
+
+    assert ["odd"] == failed
+    assert 5 == await store.artifacts.count(ArtifactFilter())
