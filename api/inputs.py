@@ -250,7 +250,7 @@ class TuneInput(TrainInput):
     Parameters of the space that *hyperparameters* names are held at the values given.
     """
 
-    search_space: strawberry.ID
+    search_space: strawberry.ID = strawberry.field()  # which TrainInput may do without
     objective: str | None = None
     trials: int = 20
     parallel: int = 2

@@ -101,7 +101,7 @@ class Tune(Train):
     Those of the space's parameters that *hyperparameters* names are held at the values given.
     """
 
-    search_space: str
+    search_space: str = field()  # which Train may do without
     objective: str | None = None
     trials: int = 20
     parallel: int = 2

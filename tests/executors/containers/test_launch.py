@@ -88,7 +88,8 @@ def test_an_end_that_nobody_saw(bench: Bench) -> None:
     """A container that ended while the daemon was away, or is gone, was ended from outside; its own code was not."""
     life = Life(a_workspace(bench), 0)
 
-    assert "SIGKILL" == life.end({"ExitCode": 255, "OOMKilled": False})["signal"]
+    assert "SIGKILL" == life.end({"ExitCode": 255, "OOMKilled": False}, is_unseen=True)["signal"]
+    assert (255, None) == tuple(life.end({"ExitCode": 255, "OOMKilled": False})[name] for name in ("code", "signal"))
     assert "SIGKILL" == life.end(None)["signal"]
     assert (3, None) == tuple(life.end({"ExitCode": 3, "OOMKilled": False})[name] for name in ("code", "signal"))
     assert life.end({"ExitCode": 137, "OOMKilled": True})["oom"]
