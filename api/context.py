@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 import strawberry
 from strawberry.dataloader import DataLoader
@@ -103,6 +103,19 @@ class Context:
 
 
 Info: TypeAlias = strawberry.Info[Context, None]
+
+
+class Asker(TypedDict):
+    """Who asks, and when."""
+
+    by: str
+    now: datetime
+
+
+def changing(info: Info) -> Asker:
+    """Who is about to change the graph, and when; loaders forget what they have kept."""
+    info.context.refresh()
+    return {"by": info.context.by, "now": info.context.now()}
 
 
 def _grouped(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:

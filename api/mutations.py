@@ -1,14 +1,13 @@
 """What clients may change: each takes one input, sends one verb, and shows what was made."""
 
-from datetime import datetime
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 import strawberry
 
 from api import parts
 from api.artifacts import Artifact, Asset, shown
 from api.benchmarks import BenchmarkMutation
-from api.context import Info
+from api.context import Asker, Info, changing
 from api.deployments import DeploymentMutation
 from api.inputs import (
     BuildEnvironmentInput,
@@ -126,24 +125,12 @@ class RecordLineagePayload:
     refused: list[RefusedItem]
 
 
-class Asker(TypedDict):
-    """Who asks, and when."""
-
-    by: str
-    now: datetime
-
-
 def _started(info: Info, input: Started) -> dict[str, Any]:
     given = input.resources
     return {
         "executor": input.executor or info.context.services.settings.executor,
         "resources": meant(requests.Resources, given) if given else requests.Resources(),
     }
-
-
-def _by(info: Info) -> Asker:
-    info.context.refresh()
-    return {"by": info.context.by, "now": info.context.now()}
 
 
 def _queued(run: domain.Run) -> RunPayload:
@@ -167,28 +154,28 @@ class Mutation(
     async def register_dataset(self, info: Info, input: RegisterDatasetInput) -> RunPayload:
         """Read a dataset where it lies: schema, statistics, digest."""
         asked = meant(requests.RegisterDataset, input, **_started(info, input))
-        return _queued(await requests.register_dataset(info.context.store, asked, **_by(info)))
+        return _queued(await requests.register_dataset(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def define_feature(self, info: Info, input: DefineFeatureInput) -> DefineFeaturePayload:
         """Record a feature; the columns that it uses are read from its SQL."""
         pinned = {each.name: each.version for each in input.datasets}
         asked = meant(definitions.DefineFeature, input, datasets=pinned)
-        made = await definitions.define_feature(info.context.store, asked, **_by(info))
+        made = await definitions.define_feature(info.context.store, asked, **changing(info))
         return DefineFeaturePayload(feature=cast(Feature, shown(made)))
 
     @strawberry.mutation
     async def define_feature_set(self, info: Info, input: DefineFeatureSetInput) -> DefineFeatureSetPayload:
         """Record the features that a model requires, and its label."""
         asked = meant(definitions.DefineFeatureSet, input)
-        made = await definitions.define_feature_set(info.context.store, asked, **_by(info))
+        made = await definitions.define_feature_set(info.context.store, asked, **changing(info))
         return DefineFeatureSetPayload(feature_set=cast(FeatureSet, shown(made)))
 
     @strawberry.mutation
     async def create_training_set(self, info: Info, input: CreateTrainingSetInput) -> RunPayload:
         """Write the splits of a feature set as Parquet."""
         asked = meant(requests.CreateTrainingSet, input, split=input.split.rule(), **_started(info, input))
-        return _queued(await requests.create_training_set(info.context.store, asked, **_by(info)))
+        return _queued(await requests.create_training_set(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def register_model_code(self, info: Info, input: RegisterModelCodeInput) -> RegisterModelCodePayload:
@@ -198,7 +185,7 @@ class Mutation(
         git = input.git and vars(input.git)
         asked = meant(definitions.RegisterModelCode, input, files=files, git=git, notebook=notebook)
         services = info.context.services
-        made = await definitions.register_model_code(services.store, services.files, asked, **_by(info))
+        made = await definitions.register_model_code(services.store, services.files, asked, **changing(info))
         return RegisterModelCodePayload(model_code=cast(ModelCode, shown(made)))
 
     @strawberry.mutation
@@ -206,7 +193,7 @@ class Mutation(
         """Resolve packages to a lock with hashes."""
         conda = meant(environments.Conda, input.conda) if input.conda else None
         asked = meant(requests.RegisterEnvironment, input, conda=conda, **_started(info, input))
-        return _queued(await requests.register_environment(info.context.store, asked, **_by(info)))
+        return _queued(await requests.register_environment(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def import_environment(self, info: Info, input: ImportEnvironmentInput) -> RunPayload:
@@ -214,26 +201,26 @@ class Mutation(
         found = environments.parse(input.text)
         named = {**found, "name": input.name or found["name"] or ""}
         asked = meant(requests.RegisterEnvironment, input, **named, **_started(info, input))
-        return _queued(await requests.register_environment(info.context.store, asked, **_by(info)))
+        return _queued(await requests.register_environment(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def build_environment(self, info: Info, input: BuildEnvironmentInput) -> RunPayload:
         """Make an environment ready where an executor runs it: a virtual environment, an image."""
         asked = meant(requests.BuildEnvironment, input, **_started(info, input))
-        return _queued(await requests.build_environment(info.context.store, asked, **_by(info)))
+        return _queued(await requests.build_environment(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def define_search_space(self, info: Info, input: DefineSearchSpaceInput) -> DefineSearchSpacePayload:
         """Record the hyperparameters that may be tuned."""
         asked = meant(definitions.DefineSearchSpace, input, parameters=mapping(input.parameters, "parameters"))
-        made = await definitions.define_search_space(info.context.store, asked, **_by(info))
+        made = await definitions.define_search_space(info.context.store, asked, **changing(info))
         return DefineSearchSpacePayload(search_space=cast(SearchSpace, shown(made)))
 
     @strawberry.mutation
     async def define_metric(self, info: Info, input: DefineMetricInput) -> DefineMetricPayload:
         """Record a metric with the bar that a model must reach."""
         asked = meant(definitions.DefineMetric, input)
-        made = await definitions.define_metric(info.context.store, asked, **_by(info))
+        made = await definitions.define_metric(info.context.store, asked, **changing(info))
         return DefineMetricPayload(metric=cast(MetricDefinition, shown(made)))
 
     @strawberry.mutation
@@ -241,32 +228,32 @@ class Mutation(
         """Search for the best hyperparameters, then fit and evaluate the best."""
         values = mapping(input.hyperparameters, "hyperparameters")
         asked = meant(requests.Tune, input, hyperparameters=values, **_started(info, input))
-        return _queued(await requests.tune(info.context.store, asked, **_by(info)))
+        return _queued(await requests.tune(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def train(self, info: Info, input: TrainInput) -> RunPayload:
         """Fit a model with given hyperparameters, and evaluate it."""
         values = mapping(input.hyperparameters, "hyperparameters")
         asked = meant(requests.Train, input, hyperparameters=values, **_started(info, input))
-        return _queued(await requests.train(info.context.store, asked, **_by(info)))
+        return _queued(await requests.train(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def evaluate(self, info: Info, input: EvaluateInput) -> RunPayload:
         """Measure a model on a split."""
         asked = meant(requests.Evaluate, input, **_started(info, input))
-        return _queued(await requests.evaluate(info.context.store, asked, **_by(info)))
+        return _queued(await requests.evaluate(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def score(self, info: Info, input: ScoreInput) -> RunPayload:
         """Let a model predict rows in batch."""
         chosen = {each.name: each.id for each in input.datasets}
         asked = meant(requests.Score, input, datasets=chosen, **_started(info, input))
-        return _queued(await requests.score(info.context.store, asked, **_by(info)))
+        return _queued(await requests.score(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def promote(self, info: Info, input: PromoteInput) -> PromotePayload:
         """Move an alias to a model that has reached its bars."""
-        moved = await promotion.promote(info.context.store, meant(promotion.Promote, input), **_by(info))
+        moved = await promotion.promote(info.context.store, meant(promotion.Promote, input), **changing(info))
         former = await info.context.loaders.artifacts.load(moved.former) if moved.former else None
         return PromotePayload(
             asset=Asset.of(moved.model),
@@ -280,14 +267,14 @@ class Mutation(
     @strawberry.mutation
     async def cancel_run(self, info: Info, input: CancelRunInput) -> RunPayload:
         """Ask a run to stop: one that waits stops at once, one that runs at its next heartbeat."""
-        return _queued(await info.context.store.runs.cancel(input.id, now=_by(info)["now"]))
+        return _queued(await info.context.store.runs.cancel(input.id, now=changing(info)["now"]))
 
     @strawberry.mutation
     async def retract(self, info: Info, input: RetractInput) -> RetractPayload:
         """Leave a tombstone on an artifact; it stays in the graph, and walks can show or hide it."""
         if not input.reason.strip():
             raise InvalidInput("say why it is retracted", field="reason")
-        now = _by(info)["now"]
+        now = changing(info)["now"]
         made = await info.context.store.artifacts.retract(input.id, reason=input.reason, now=now)
         return RetractPayload(artifact=shown(made))
 
@@ -303,7 +290,7 @@ class Mutation(
             for e in input.edges
         ]
         by = input.producer or info.context.by
-        asked: Asker = {"by": by, "now": _by(info)["now"]}
+        asked: Asker = {"by": by, "now": changing(info)["now"]}
         done = await intake.record_lineage(info.context.store, nodes, edges, **asked, keep_rest=input.keep_rest)
         refused = [RefusedItem(**vars(each)) for each in done.refused]
         return RecordLineagePayload(nodes=done.nodes, edges=done.edges, refused=refused)

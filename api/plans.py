@@ -1,12 +1,11 @@
 """Plans in the schema: what is to be made again from newer inputs, in which order, and how far that has come."""
 
 from datetime import datetime
-from typing import TypedDict
 
 import strawberry
 
 from api.artifacts import Artifact, shown
-from api.context import Info
+from api.context import Info, changing
 from api.inputs import meant
 from api.pages import PAGE, Connection, check_first, encode, moment, page
 from api.runs import Run
@@ -204,22 +203,22 @@ class PlanMutation:
     async def plan_retraining(self, info: Info, input: PlanRetrainingInput) -> PlanPayload:
         """Plan the making again of all that is in use and depends on what is wrong; nothing is started."""
         asked = meant(healing.PlanRetraining, input)
-        return _payload(await healing.plan_retraining(info.context.store, asked, **_by(info)))
+        return _payload(await healing.plan_retraining(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def execute_plan(self, info: Info, input: ExecutePlanInput) -> PlanPayload:
         """Start a plan, or go on with one that has failed or was cancelled: what has succeeded stays."""
-        return _payload(await healing.execute_plan(info.context.store, input.id, now=_by(info)["now"]))
+        return _payload(await healing.execute_plan(info.context.store, input.id, now=changing(info)["now"]))
 
     @strawberry.mutation
     async def cancel_plan(self, info: Info, input: CancelPlanInput) -> PlanPayload:
         """Ask a plan to stop: what waits is not begun, what runs is cancelled; what was made stays."""
-        return _payload(await healing.cancel_plan(info.context.store, input.id, now=_by(info)["now"]))
+        return _payload(await healing.cancel_plan(info.context.store, input.id, now=changing(info)["now"]))
 
     @strawberry.mutation
     async def retrain(self, info: Info, input: RetrainInput) -> PlanPayload:
         """Make a model again as it was made, from newer inputs, and start at once."""
-        asker = _by(info)
+        asker = changing(info)
         plan = await healing.retrain(
             info.context.store,
             input.model,
@@ -229,18 +228,6 @@ class PlanMutation:
             **asker,
         )
         return _payload(plan)
-
-
-class Asker(TypedDict):
-    """Who asks, and when."""
-
-    by: str
-    now: datetime
-
-
-def _by(info: Info) -> Asker:
-    info.context.refresh()
-    return {"by": info.context.by, "now": info.context.now()}
 
 
 def _payload(plan: domain.Plan) -> PlanPayload:
