@@ -159,24 +159,22 @@ async def _unpack(job: Job, code: Artifact, root: Path) -> None:
 async def _follow(job: Job, running: Running, slot_ended: SlotEnded | None) -> Outcome:
     """Wait for the end; meanwhile carry the log over, tell of slots that end, and stop it when asked to."""
     ended: list[Outcome] = []  # a verdict of the watch comes before what the work says of its own end
+    over = anyio.Event()
     async with together() as tasks:
-
-        async def wait() -> None:
+        tasks.start_soon(_carry, job, running, over)
+        async with together() as watches:
+            watches.start_soon(_watch, job, running, ended)
+            if slot_ended is not None:
+                watches.start_soon(_watch_slots, job, running, slot_ended, ended)
             ended.append(await job.executor.wait(running))
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(wait)
-        tasks.start_soon(_watch, job, running, ended)
-        if slot_ended is not None:
-            tasks.start_soon(_watch_slots, job, running, slot_ended, ended)
-    await _drain(job, running)
+            watches.cancel_scope.cancel()
+        over.set()
     return _earlier(job, running) or ended[0] if ended[0].state is RunState.CANCELED else ended[0]
 
 
 async def _watch(job: Job, running: Running, ended: list[Outcome]) -> None:
     """Stop the work when somebody asks for it or when it has been silent for too long; only then say so."""
     while True:
-        await _drain(job, running)
         verdict = _overdue(job)
         if verdict is not None:
             await _end(job, running, verdict, ended)
@@ -227,6 +225,15 @@ def _overdue(job: Job) -> Outcome | None:
         message = f"the work has not been heard of for {allowed:.0f} s and was ended"
         return Outcome(state=RunState.TIMED_OUT, reason="TIMEOUT", message=message)
     return None
+
+
+async def _carry(job: Job, running: Running, over: anyio.Event) -> None:
+    """Carry the log over until the work is *over*; no piece is given up halfway, since it is read but once."""
+    while not over.is_set():
+        await _drain(job, running)
+        with anyio.move_on_after(FOLLOW_SECONDS):
+            await over.wait()
+    await _drain(job, running)
 
 
 async def _drain(job: Job, running: Running) -> None:

@@ -37,6 +37,14 @@ class Mortal(ProcessExecutor):
             raise Dies
 
 
+class Slow(Job):
+    """Takes longer over each piece of the log than the work takes to end."""
+
+    async def log(self, text: str) -> None:
+        await anyio.sleep(2)
+        await super().log(text)
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Workspaces that speak to an exchange over a Unix socket."""
@@ -44,7 +52,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield bench
 
 
-async def a_job(store: Store, settings: Settings, executor: ProcessExecutor) -> Job:
+async def a_job(store: Store, settings: Settings, executor: ProcessExecutor, kind: type[Job] = Job) -> Job:
     """A run that a worker has just taken."""
     now = datetime.now(UTC)
     run = Run(
@@ -59,7 +67,7 @@ async def a_job(store: Store, settings: Settings, executor: ProcessExecutor) -> 
     await store.runs.create(run)
     lease = await store.runs.lease("w", executors=["process"], now=now, ttl=timedelta(minutes=5))
     assert lease is not None
-    job = Job(
+    job = kind(
         lease=lease,
         store=store,
         files=Files(settings.artifacts_url),
@@ -92,3 +100,15 @@ async def test_a_verdict_outlives_its_worker(
     found = await stage._follow(job, adopted, None)
 
     assert (RunState.CANCELED if is_cancelled else RunState.TIMED_OUT) is found.state
+
+
+async def test_no_piece_of_the_log_is_lost_when_the_work_ends(store: Store, settings: Settings, bench: Bench) -> None:
+    """A piece that is being carried over at the very end of the work is in the run's log, once, as the others are."""
+    executor = ProcessExecutor(settings)
+    job = await a_job(store, settings, executor, Slow)
+    body = "[print('line', n, flush=True) or time.sleep(0.1) for n in range(10)]; sys.exit(3)"
+
+    await stage._follow(job, await executor.start(bench.fit(calling(body))), None)
+
+    log = "".join(row["text"] for row in await store.runs.log(job.run.id))
+    assert [1] * 10 == [log.count(f"line {n}\n") for n in range(10)]
