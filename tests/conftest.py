@@ -63,6 +63,12 @@ async def store(graph: Graph) -> Store:
     return store
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to share one given server between processes: tests empty its graph under each other."""
+    if os.environ.get("LINEAGE_TEST_NEO4J_URI") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("LINEAGE_TEST_NEO4J_URI names one graph, which each test empties: leave out -n")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI, a test of a real service that was skipped fails the whole: nobody would notice otherwise."""
