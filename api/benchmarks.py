@@ -8,11 +8,10 @@ from strawberry.scalars import JSON
 from api import parts
 from api.artifacts import Artifact, joined, known, named, shown
 from api.context import Info
-from api.inputs import Named, Started, meant
+from api.inputs import Named, Started, meant, started
 from api.kinds import Evaluation, MetricDefinition, Model, TrainingSet, shows
 from api.runs import Run
 from api.sdl import input_type, object_type
-from lineage import requests
 from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.cycle import benchmarks
 
@@ -102,12 +101,6 @@ class BenchmarkMutation:
     async def run_benchmark(self, info: Info, input: RunBenchmarkInput) -> RunBenchmarkPayload:
         """Score models and their champion on the same rows, and judge each model."""
         info.context.refresh()
-        given = input.resources
-        asked = meant(
-            benchmarks.RunBenchmark,
-            input,
-            executor=input.executor or info.context.services.settings.executor,
-            resources=meant(requests.Resources, given) if given else requests.Resources(),
-        )
+        asked = meant(benchmarks.RunBenchmark, input, **started(info, input))
         run = await benchmarks.run_benchmark(info.context.store, asked, by=info.context.by, now=info.context.now())
         return RunBenchmarkPayload(run=Run.of(run))

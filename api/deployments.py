@@ -6,11 +6,11 @@ import strawberry
 
 from api.artifacts import shown
 from api.context import Info
-from api.inputs import Named, Started, meant
+from api.inputs import Named, Started, meant, started
 from api.kinds import Deployment
 from api.runs import Run
 from api.sdl import input_type, object_type
-from lineage import deployments, requests
+from lineage import deployments
 
 
 @input_type
@@ -64,13 +64,7 @@ class DeploymentMutation:
     async def deploy(self, info: Info, input: DeployInput) -> DeployPayload:
         """Serve a model online; a version that is live already goes on until the new one is healthy."""
         info.context.refresh()
-        given = input.resources
-        asked = meant(
-            deployments.Deploy,
-            input,
-            executor=input.executor or info.context.services.settings.executor,
-            resources=meant(requests.Resources, given) if given else requests.Resources(),
-        )
+        asked = meant(deployments.Deploy, input, **started(info, input))
         run = await deployments.deploy(info.context.store, asked, by=info.context.by, now=info.context.now())
         return DeployPayload(run=Run.of(run))
 

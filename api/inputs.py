@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.scalars import JSON
 
+from api.context import Info
 from api.sdl import Long, input_type
+from lineage import requests
 from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.errors import InvalidInput
 
@@ -64,6 +66,15 @@ class Started:
     executor: str | None = None
     resources: ResourcesInput | None = None
     max_attempts: int = 2
+
+
+def started(info: Info, input: Any) -> dict[str, Any]:
+    """Where a run that *input* asks for is done, and with what."""
+    given = input.resources
+    return {
+        "executor": input.executor or info.context.services.settings.executor,
+        "resources": meant(requests.Resources, given) if given else requests.Resources(),
+    }
 
 
 @input_type

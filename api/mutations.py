@@ -1,6 +1,6 @@
 """What clients may change: each takes one input, sends one verb, and shows what was made."""
 
-from typing import Any, cast
+from typing import cast
 
 import strawberry
 
@@ -26,11 +26,11 @@ from api.inputs import (
     RegisterModelCodeInput,
     RetractInput,
     ScoreInput,
-    Started,
     TrainInput,
     TuneInput,
     mapping,
     meant,
+    started,
 )
 from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
 from api.plans import PlanMutation
@@ -125,14 +125,6 @@ class RecordLineagePayload:
     refused: list[RefusedItem]
 
 
-def _started(info: Info, input: Started) -> dict[str, Any]:
-    given = input.resources
-    return {
-        "executor": input.executor or info.context.services.settings.executor,
-        "resources": meant(requests.Resources, given) if given else requests.Resources(),
-    }
-
-
 def _queued(run: domain.Run) -> RunPayload:
     return RunPayload(run=Run.of(run))
 
@@ -153,7 +145,7 @@ class Mutation(
     @strawberry.mutation
     async def register_dataset(self, info: Info, input: RegisterDatasetInput) -> RunPayload:
         """Read a dataset where it lies: schema, statistics, digest."""
-        asked = meant(requests.RegisterDataset, input, **_started(info, input))
+        asked = meant(requests.RegisterDataset, input, **started(info, input))
         return _queued(await requests.register_dataset(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
@@ -174,7 +166,7 @@ class Mutation(
     @strawberry.mutation
     async def create_training_set(self, info: Info, input: CreateTrainingSetInput) -> RunPayload:
         """Write the splits of a feature set as Parquet."""
-        asked = meant(requests.CreateTrainingSet, input, split=input.split.rule(), **_started(info, input))
+        asked = meant(requests.CreateTrainingSet, input, split=input.split.rule(), **started(info, input))
         return _queued(await requests.create_training_set(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
@@ -192,7 +184,7 @@ class Mutation(
     async def register_environment(self, info: Info, input: RegisterEnvironmentInput) -> RunPayload:
         """Resolve packages to a lock with hashes."""
         conda = meant(environments.Conda, input.conda) if input.conda else None
-        asked = meant(requests.RegisterEnvironment, input, conda=conda, **_started(info, input))
+        asked = meant(requests.RegisterEnvironment, input, conda=conda, **started(info, input))
         return _queued(await requests.register_environment(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
@@ -200,13 +192,13 @@ class Mutation(
         """Register what an environment.yml asks for."""
         found = environments.parse(input.text)
         named = {**found, "name": input.name or found["name"] or ""}
-        asked = meant(requests.RegisterEnvironment, input, **named, **_started(info, input))
+        asked = meant(requests.RegisterEnvironment, input, **named, **started(info, input))
         return _queued(await requests.register_environment(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def build_environment(self, info: Info, input: BuildEnvironmentInput) -> RunPayload:
         """Make an environment ready where an executor runs it: a virtual environment, an image."""
-        asked = meant(requests.BuildEnvironment, input, **_started(info, input))
+        asked = meant(requests.BuildEnvironment, input, **started(info, input))
         return _queued(await requests.build_environment(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
@@ -227,27 +219,27 @@ class Mutation(
     async def tune(self, info: Info, input: TuneInput) -> RunPayload:
         """Search for the best hyperparameters, then fit and evaluate the best."""
         values = mapping(input.hyperparameters, "hyperparameters")
-        asked = meant(requests.Tune, input, hyperparameters=values, **_started(info, input))
+        asked = meant(requests.Tune, input, hyperparameters=values, **started(info, input))
         return _queued(await requests.tune(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def train(self, info: Info, input: TrainInput) -> RunPayload:
         """Fit a model with given hyperparameters, and evaluate it."""
         values = mapping(input.hyperparameters, "hyperparameters")
-        asked = meant(requests.Train, input, hyperparameters=values, **_started(info, input))
+        asked = meant(requests.Train, input, hyperparameters=values, **started(info, input))
         return _queued(await requests.train(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def evaluate(self, info: Info, input: EvaluateInput) -> RunPayload:
         """Measure a model on a split."""
-        asked = meant(requests.Evaluate, input, **_started(info, input))
+        asked = meant(requests.Evaluate, input, **started(info, input))
         return _queued(await requests.evaluate(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation
     async def score(self, info: Info, input: ScoreInput) -> RunPayload:
         """Let a model predict rows in batch."""
         chosen = {each.name: each.id for each in input.datasets}
-        asked = meant(requests.Score, input, datasets=chosen, **_started(info, input))
+        asked = meant(requests.Score, input, datasets=chosen, **started(info, input))
         return _queued(await requests.score(info.context.store, asked, **changing(info)))
 
     @strawberry.mutation

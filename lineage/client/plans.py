@@ -1,6 +1,5 @@
 """Plans from Python: what is wrong is healed, and models are trained again."""
 
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +7,14 @@ from datetime import datetime
 from typing import Any, Self
 
 from lineage.artifacts import ArtifactKind
+from lineage.client import waiting
 from lineage.client.answers import known
 from lineage.client.artifacts import Artifact
 from lineage.client.documents import PLAN_BY_ID, PLANS
 from lineage.client.session import Ref, Session, id_of
-from lineage.errors import ExecutionFailed, Unavailable
+from lineage.errors import ExecutionFailed
 from lineage.plans import PlanState, Reason, StepState
 
-LOOK_SECONDS = 0.5
 OVER = frozenset({PlanState.SUCCEEDED, PlanState.FAILED, PlanState.CANCELED})
 
 
@@ -148,13 +147,13 @@ class Plans(Session):
 
         Raise Unavailable after *timeout* seconds; the plan goes on.
         """
-        until = None if timeout is None else time.monotonic() + timeout
-        while not (found := self.plan(plan)).is_over:
-            progress(found)
-            if until is not None and time.monotonic() > until:
-                raise Unavailable(f"plan {found.id} is still {found.state.value} after {timeout:.0f} s; it goes on")
-            time.sleep(LOOK_SECONDS)
-        progress(found)
+        found = waiting.until_over(
+            lambda: self.plan(plan),
+            is_over=lambda plan: plan.is_over,
+            tell=progress,
+            timeout=timeout,
+            patience=self._transport,
+        )
         if check and found.state is not PlanState.SUCCEEDED:
             said = [f"{each.kind.value} {each.name}: {each.message or each.state.value}" for each in _bad(found)]
             raise ExecutionFailed(f"plan {found.id} ended as {found.state.value}: {'; '.join(said)}", reason="PLAN")

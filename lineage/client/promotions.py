@@ -1,12 +1,12 @@
 """Benchmarks, promotions and aliases from Python."""
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from lineage.client import waiting
 from lineage.client.answers import known
 from lineage.client.artifacts import Artifact
 from lineage.client.documents import ALIASES, PROMOTION_BY_ID, PROMOTIONS
@@ -14,8 +14,6 @@ from lineage.client.runs import Run
 from lineage.client.session import Ref, Session, id_of
 from lineage.errors import NotFound
 from lineage.promotions import PromotionState
-
-LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,14 +166,13 @@ class Promotions(Session):
         return [PromotionRequest.read(each) for each in found]
 
     def wait_for_gate(self, promotion: PromotionRequest, *, timeout: float = 3600) -> PromotionRequest:
-        """The request when its gate has spoken; raise TimeoutError when it has not within *timeout* seconds."""
-        until = time.monotonic() + timeout
-        while promotion.state is PromotionState.GATING:
-            if time.monotonic() > until:
-                raise TimeoutError(f"the gate of {promotion.id} has not spoken within {timeout:g} s")
-            time.sleep(LOOK_SECONDS)
-            promotion = self.promotion(promotion.id)
-        return promotion
+        """The request when its gate has spoken; raise Unavailable when it has not within *timeout* seconds."""
+        return waiting.until_over(
+            lambda: self.promotion(promotion.id),
+            is_over=lambda found: found.state is not PromotionState.GATING,
+            timeout=timeout,
+            patience=self._transport,
+        )
 
     def rollback(
         self, name: str, alias: str = "champion", *, namespace: str = "default", reason: str | None = None

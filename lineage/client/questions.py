@@ -98,9 +98,14 @@ class Questions(Walking):
             check: raise ExecutionFailed, with the end of the log, when it did not succeed.
         """
         id = id_of(run)
-        waiting.until_over(
-            lambda: self._run(documents.RUN_WATCHED, id), progress=progress, timeout=timeout, patience=self._transport
-        )
+        with waiting.shown(progress) as tell:
+            waiting.until_over(
+                lambda: self._run(documents.RUN_WATCHED, id),
+                is_over=lambda run: run.is_over,
+                tell=tell,
+                timeout=timeout,
+                patience=self._transport,
+            )
         done = self.run(id)
         if check:
             waiting.require_success(done, lambda: self.log(id)[0])

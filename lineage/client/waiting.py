@@ -1,9 +1,10 @@
-"""Waiting for runs: look, pause, look again, and show how far it is."""
+"""Waiting for runs, plans and gates: look, pause, look again, and show how far it is."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from enum import Enum
+from typing import Protocol, TypeVar
 
 from lineage.client.runs import Run
 from lineage.errors import ExecutionFailed, Unavailable
@@ -23,22 +24,39 @@ class Patient(Protocol):
     patience: float
 
 
+class Lasting(Protocol):
+    """Something that takes its time: a run, a plan, a request for promotion."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def state(self) -> Enum: ...
+
+
+L = TypeVar("L", bound=Lasting)
+
+
 def until_over(
-    look: Callable[[], Run], *, progress: Progress | bool | None, timeout: float | None, patience: Patient
-) -> Run:
-    """Look until the run is over; raise Unavailable when *timeout* seconds have passed first."""
+    look: Callable[[], L],
+    *,
+    is_over: Callable[[L], bool],
+    tell: Callable[[L], None] = lambda found: None,
+    timeout: float | None,
+    patience: Patient,
+) -> L:
+    """Look until it is over, and tell of each look; raise Unavailable when *timeout* seconds have passed first."""
     until = None if timeout is None else time.monotonic() + timeout
     pause, before = PAUSES[0], None
-    with _patient(patience), _shown(progress) as tell:
+    with _patient(patience):
         while True:
-            run = look()
-            tell(run)
-            if run.is_over:
-                return run
+            found = look()
+            tell(found)
+            if is_over(found):
+                return found
             if until is not None and time.monotonic() > until:
-                raise Unavailable(f"run {run.id} is not over after {timeout:g} s; it is {run.state.value}")
-            pause = PAUSES[0] if run != before else min(pause * 1.3, PAUSES[1])
-            before = run
+                raise Unavailable(f"{found.id} is still {found.state.value} after {timeout:g} s; it goes on")
+            pause = PAUSES[0] if found != before else min(pause * 1.3, PAUSES[1])
+            before = found
             time.sleep(pause)
 
 
@@ -64,10 +82,11 @@ def _patient(patience: Patient) -> Iterator[None]:
 
 
 @contextmanager
-def _shown(progress: Progress | bool | None) -> Iterator[Progress]:
+def shown(progress: Progress | bool | None) -> Iterator[Progress]:
+    """What hears of each look at a run: a bar on the terminal for True, nobody for None and False."""
     if progress is True:
-        with bar() as shown:
-            yield shown
+        with bar() as tell:
+            yield tell
     else:
         yield progress or (lambda run: None)
 
