@@ -8,8 +8,8 @@ from api.context import Info
 from api.kinds import Model
 from api.runs import Run
 from api.sdl import object_type
-from lineage import prov
-from lineage import provenance as domain
+from lineage.audits import facts as domain
+from lineage.audits import prov
 
 
 @object_type

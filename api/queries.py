@@ -28,9 +28,10 @@ from api.triggers import TriggerQuery
 from api.walks import Walk, walked
 from api.webhooks import WebhookQuery
 from lineage import artifacts as domain
-from lineage import comparison, provenance
+from lineage import comparison
 from lineage import runs as domain_runs
 from lineage.artifacts import ArtifactKind, EdgeType
+from lineage.audits import audit as audits
 from lineage.runs import RunKind, RunState
 from lineage.store import artifacts as stored
 from lineage.store import runs as stored_runs
@@ -200,7 +201,7 @@ class Query(
     async def audit(self, info: Info, model: strawberry.ID, verify: bool = True) -> Audit:
         """Where a model comes from, whether the record is complete, and whether the bytes still match it."""
         services = info.context.services
-        found = await provenance.audit(
+        found = await audits.audit(
             services.store, model, files=services.files, verify=verify, trial_counts=services.studies.counts
         )
         return Audit.of(found)

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lineage import seals
 from lineage.artifacts import ArtifactKind
+from lineage.audits import seals
 from lineage.cli import asking, printing
 from lineage.client import Audit, Client
 from lineage.errors import InvalidInput

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from lineage import report
 from lineage.artifacts import ArtifactKind
+from lineage.audits import report
 from lineage.client.answers import known
 
 

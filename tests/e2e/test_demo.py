@@ -17,7 +17,8 @@ import psutil
 import pytest
 from prov.model import ProvDocument, ProvEntity
 
-from lineage import seals, server
+from lineage import server
+from lineage.audits import seals
 from lineage.settings import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 from typing import Any
 
-from lineage import report
+from lineage.audits import report
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\" ' &amp;"
 

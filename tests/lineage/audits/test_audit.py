@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, artifact_id
+from lineage.audits.audit import audit
+from lineage.audits.facts import Audit
 from lineage.data import datasets
+from lineage.endpoints import endpoint_id
 from lineage.errors import InvalidInput, NotFound
 from lineage.files import Files
 from lineage.intake import EdgeInput, NodeInput, Ref, record_lineage
-from lineage.provenance import Audit, audit
 from lineage.runs import Outcome, Run, RunKind, RunState
 from lineage.store import Store
 from tests.conftest import NOW
@@ -20,6 +22,7 @@ from tests.conftest import NOW
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
 K, E = ArtifactKind, EdgeType
+IMAGE = Artifact(kind=K.IMAGE, name="env", digest=hashlib.sha256(b"image").hexdigest(), body={"base": "debian"})
 
 
 @pytest.fixture
@@ -82,6 +85,8 @@ async def _land(store: Store, nodes: list[Artifact], edges: list[Edge], *, by_ru
     await store.runs.create(run)
     lease = await store.runs.lease("w", executors=["process"], now=NOW, ttl=timedelta(seconds=30))
     assert lease is not None
+    await store.artifacts.record([IMAGE], now=NOW, by="ann")
+    lease = await store.runs.house(lease, IMAGE.id, now=NOW)
     await store.runs.finish(lease, Outcome(state=RunState.SUCCEEDED), now=NOW, artifacts=nodes, edges=edges)
 
 
@@ -103,7 +108,7 @@ async def test_a_complete_model_has_no_gaps(store: Store, files: Files, tmp_path
 
     assert [] == gaps(found)
     assert found.complete
-    assert {"model", "data", "features", "code", "environment", "hyperparameters", "metrics", "runs"} == {
+    assert {"model", "data", "features", "columns", "code", "environment", "hyperparameters", "metrics", "runs"} == {
         fact.section for fact in found.facts
     }
     assert all(fact.source for fact in found.facts)
@@ -301,3 +306,23 @@ async def test_the_bytes_of_predictions_are_read_again(store: Store, files: File
     assert {"predictions kept": True, "Predictions lost": False} == {
         each.what: each.verified for each in found.verified
     }
+
+
+async def test_what_features_read_where_it_ran_and_what_serves_it(store: Store, files: Files, tmp_path: Path) -> None:
+    """Columns by feature, the image of each run, and from when until when a deployment was live."""
+    model = await complete(store, files, tmp_path)
+    versions = [Artifact.defined(K.DEPLOYMENT, "live", {"model": model.id, "replicas": n}) for n in (1, 2)]
+    edges = [Edge(type=E.DERIVED_FROM, source=each.id, target=model.id) for each in versions]
+    old, new = await store.artifacts.record(versions, edges, now=NOW, by="ann")
+    endpoint, later = endpoint_id("default", "live"), NOW + timedelta(seconds=1)
+    await store.endpoints.want(endpoint, new.id, executor="process", asked_at=NOW, now=NOW)
+    (held,) = await store.endpoints.lease("c", executors=["process"], now=NOW, ttl=timedelta(minutes=1))
+    await store.endpoints.switch(held, old.id, now=NOW)
+    await store.endpoints.switch(held, new.id, now=later)
+
+    facts = {(fact.section, fact.name): fact.value for fact in (await audit(store, model.id)).facts}
+
+    assert ["flights.delay", "flights.flight"] == facts["columns", "late"]
+    assert {"digest": IMAGE.digest, "base": "debian", "runs": ["run-1"]} == facts["environment", "image env"]
+    assert [{"since": NOW.isoformat(), "until": later.isoformat()}] == facts["deployments", f"live {old.version}"]
+    assert [{"since": later.isoformat(), "until": None}] == facts["deployments", f"live {new.version}"]

@@ -35,6 +35,9 @@ async def document(store: Store, id: str) -> dict[str, Any]:
     makers = await store.runs.makers(list(known))
     runs = {run.id: run for each in makers.values() for run in each}
     traces = await store.runs.traces(list(runs))
+    places = sorted({place for trace in traces.values() for place in trace["housed"]} - known.keys())
+    known |= await store.artifacts.by_ids(places)
+    edges += await store.artifacts.dependencies(places)
     return {
         "prefix": PREFIXES,
         "entity": {_name(each.id): _entity(each) for each in _sorted(known)},
@@ -42,9 +45,14 @@ async def document(store: Store, id: str) -> dict[str, Any]:
         "agent": {_agent(run): {"prov:label": run.created_by} for run in runs.values()},
         "wasDerivedFrom": _derivations(edges, known),
         "wasGeneratedBy": _numbered("g", (_generation(id, run) for id in sorted(makers) for run in makers[id])),
-        "used": _numbered("u", (_usage(run, id) for run in sorted(runs) for id in traces[run]["used"] if id in known)),
+        "used": _numbered("u", (_usage(run, id) for run in sorted(runs) for id in _taken(traces[run], known))),
         "wasAssociatedWith": _numbered("a", (_association(runs[run]) for run in sorted(runs))),
     }
+
+
+def _taken(trace: Mapping[str, Any], known: Mapping[str, Artifact]) -> Iterable[str]:
+    """What a run read, and the images that it ran in."""
+    return (id for id in dict.fromkeys([*trace["used"], *trace["housed"]]) if id in known)
 
 
 def _sorted(known: Mapping[str, Artifact]) -> Iterable[Artifact]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lineage import seals
+from lineage.audits import seals
+from lineage.audits.seals import Changed
 from lineage.errors import InvalidInput
-from lineage.seals import Changed
 
 
 def document(*facts: tuple[str, str, Any], gaps: tuple[str, ...] = (), verified: bool = True) -> dict[str, Any]:

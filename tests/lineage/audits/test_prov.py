@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from prov.model import ProvDerivation, ProvDocument, ProvEntity, ProvGeneration
 
-from lineage import prov
+from lineage.audits import prov
+from lineage.audits.audit import audit
 from lineage.errors import LimitExceeded, NotFound
 from lineage.files import Files
-from lineage.provenance import audit
 from lineage.store import Store
-from tests.store.test_provenance import complete
+from tests.lineage.audits.test_audit import complete
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
@@ -40,7 +40,7 @@ async def test_it_survives_a_round_trip(store: Store, tmp_path: Path) -> None:
 async def test_it_is_whole_or_not_there(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would not fit is refused instead of cut, and what is not there is not found."""
     model = await complete(store, Files(str(tmp_path / "artifacts")), tmp_path)
-    monkeypatch.setattr("lineage.prov.MOST", 3)
+    monkeypatch.setattr("lineage.audits.prov.MOST", 3)
 
     with pytest.raises(LimitExceeded):
         await prov.document(store, model.id)
