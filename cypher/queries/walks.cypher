@@ -9,15 +9,12 @@ MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Arti
 WHERE all(e IN r WHERE ($is_now OR e.recorded_at <= $as_of) AND ($is_plain OR (
   type(e) IN $types AND NOT startNode(e).kind IN $stop_kinds AND NOT startNode(e).id IN $stop_ids)))
 WITH x, min(length(p)) AS distance
-UNWIND [[x, distance]] + CASE
-  WHEN x:Model THEN [(x)-[e:EVALUATED_BY]->(v:Evaluation)
-      WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of)
+UNWIND [[x, distance]] + CASE WHEN EXISTS { (x)-[:EVALUATED_BY|MEASURES]-(:Evaluation) } THEN
+    [(x)-[e:EVALUATED_BY]->(v:Evaluation) WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of)
       AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
-  WHEN x:TrainingSet OR x:MetricDefinition THEN [(x)<-[e:MEASURES]-(v:Evaluation)
-      WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of)
+    + [(x)<-[e:MEASURES]-(v:Evaluation) WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of)
       AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
-  ELSE []
-END + CASE
+  ELSE [] END + CASE
   WHEN $is_plain OR NOT $show_stops OR (distance > 0 AND (x.kind IN $stop_kinds OR x.id IN $stop_ids)) THEN []
   ELSE [(x)<-[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES]-(v:Artifact)
     WHERE type(e) IN $types AND ($is_now OR e.recorded_at <= $as_of)
@@ -40,9 +37,9 @@ WITH x, distance, CASE WHEN distance > 0
 WITH distance, kind, CASE WHEN $by_owner AND kind IS NOT NULL THEN x.created_by END AS owner, count(*) AS many
 RETURN collect([distance, kind, owner, many]) AS levels
 
-// name: page_down(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, after_distance, after_id, first, detail) one read
+// name: page_down(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, after_distance, after_id, first, columns) one read
 // A page of what depends on these artifacts, by distance, then id, as columns.
-// bounds: 2 3 4 6 8 12 24
+// bounds: 1 2 3 4 6 8 12 24
 MATCH (a:Artifact) WHERE a.id IN $of
 WITH collect(a) AS starts
 UNWIND starts AS a
@@ -51,15 +48,12 @@ MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Arti
 WHERE all(e IN r WHERE ($is_now OR e.recorded_at <= $as_of) AND ($is_plain OR (
   type(e) IN $types AND NOT startNode(e).kind IN $stop_kinds AND NOT startNode(e).id IN $stop_ids)))
 WITH x, min(length(p)) AS distance
-UNWIND [[x, distance]] + CASE
-  WHEN x:Model THEN [(x)-[e:EVALUATED_BY]->(v:Evaluation)
-      WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of)
+UNWIND [[x, distance]] + CASE WHEN EXISTS { (x)-[:EVALUATED_BY|MEASURES]-(:Evaluation) } THEN
+    [(x)-[e:EVALUATED_BY]->(v:Evaluation) WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of)
       AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
-  WHEN x:TrainingSet OR x:MetricDefinition THEN [(x)<-[e:MEASURES]-(v:Evaluation)
-      WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of)
+    + [(x)<-[e:MEASURES]-(v:Evaluation) WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of)
       AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
-  ELSE []
-END + CASE
+  ELSE [] END + CASE
   WHEN $is_plain OR NOT $show_stops OR (distance > 0 AND (x.kind IN $stop_kinds OR x.id IN $stop_ids)) THEN []
   ELSE [(x)<-[e:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES]-(v:Artifact)
     WHERE type(e) IN $types AND ($is_now OR e.recorded_at <= $as_of)
@@ -80,14 +74,21 @@ WHERE distance > 0 AND (distance > $after_distance OR (distance = $after_distanc
       (x)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.since <= $as_of AND (r.until IS NULL OR r.until > $as_of) })))
 WITH x, distance ORDER BY distance, x.id LIMIT $first
 WITH collect(x) AS found, collect(distance) AS distances
-WITH found, distances, CASE WHEN $detail > 0 THEN found ELSE [] END AS nodes
 RETURN {
-  distance: distances, id: [n IN found | n.id], kind: [n IN nodes | n.kind], namespace: [n IN nodes | n.namespace],
-  name: [n IN nodes | n.name], version: [n IN nodes | n.version], digest: [n IN nodes | n.digest],
-  created_at: [n IN nodes | toString(n.created_at)], created_by: [n IN nodes | n.created_by],
-  description: [n IN nodes | n.description], tags: [n IN nodes | n.tags],
-  retracted_at: [n IN nodes | toString(n.retracted_at)], retracted_reason: [n IN nodes | n.retracted_reason],
-  is_placeholder: [n IN nodes | n.is_placeholder], body: [n IN CASE WHEN $detail > 1 THEN found ELSE [] END | n.body]
+  distance: distances, id: [n IN found | n.id],
+  kind: [n IN CASE WHEN 'kind' IN $columns THEN found ELSE [] END | n.kind],
+  namespace: [n IN CASE WHEN 'namespace' IN $columns THEN found ELSE [] END | n.namespace],
+  name: [n IN CASE WHEN 'name' IN $columns THEN found ELSE [] END | n.name],
+  version: [n IN CASE WHEN 'version' IN $columns THEN found ELSE [] END | n.version],
+  digest: [n IN CASE WHEN 'digest' IN $columns THEN found ELSE [] END | n.digest],
+  created_at: [n IN CASE WHEN 'created_at' IN $columns THEN found ELSE [] END | toString(n.created_at)],
+  created_by: [n IN CASE WHEN 'created_by' IN $columns THEN found ELSE [] END | n.created_by],
+  description: [n IN CASE WHEN 'description' IN $columns THEN found ELSE [] END | n.description],
+  tags: [n IN CASE WHEN 'tags' IN $columns THEN found ELSE [] END | n.tags],
+  retracted_at: [n IN CASE WHEN 'retracted_at' IN $columns THEN found ELSE [] END | toString(n.retracted_at)],
+  retracted_reason: [n IN CASE WHEN 'retracted_reason' IN $columns THEN found ELSE [] END | n.retracted_reason],
+  is_placeholder: [n IN CASE WHEN 'is_placeholder' IN $columns THEN found ELSE [] END | n.is_placeholder],
+  body: [n IN CASE WHEN 'body' IN $columns THEN found ELSE [] END | n.body]
 } AS columns
 
 // name: tally_up(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, by_owner) one read
@@ -129,9 +130,9 @@ WITH x, distance, CASE WHEN distance > 0
 WITH distance, kind, CASE WHEN $by_owner AND kind IS NOT NULL THEN x.created_by END AS owner, count(*) AS many
 RETURN collect([distance, kind, owner, many]) AS levels
 
-// name: page_up(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, after_distance, after_id, first, detail) one read
+// name: page_up(of, types, as_of, is_now, is_plain, stop_kinds, stop_ids, show_stops, depth, is_all, retracted, kinds, namespace, name, owner, tags, property, live, live_ids, alias, after_distance, after_id, first, columns) one read
 // A page of what these artifacts depend on, by distance, then id, as columns.
-// bounds: 2 3 4 6 8 12 24
+// bounds: 1 2 3 4 6 8 12 24
 MATCH (s:Artifact) WHERE s.id IN $of
 UNWIND [[s, 0]] + CASE WHEN s:Evaluation THEN
   [(s)<-[e:EVALUATED_BY]-(m:Artifact) WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of) | [m, 1]]
@@ -166,15 +167,64 @@ WHERE distance > 0 AND (distance > $after_distance OR (distance = $after_distanc
       (x)<-[r:ALIAS {name: $alias}]-(:Asset) WHERE r.since <= $as_of AND (r.until IS NULL OR r.until > $as_of) })))
 WITH x, distance ORDER BY distance, x.id LIMIT $first
 WITH collect(x) AS found, collect(distance) AS distances
-WITH found, distances, CASE WHEN $detail > 0 THEN found ELSE [] END AS nodes
 RETURN {
-  distance: distances, id: [n IN found | n.id], kind: [n IN nodes | n.kind], namespace: [n IN nodes | n.namespace],
-  name: [n IN nodes | n.name], version: [n IN nodes | n.version], digest: [n IN nodes | n.digest],
-  created_at: [n IN nodes | toString(n.created_at)], created_by: [n IN nodes | n.created_by],
-  description: [n IN nodes | n.description], tags: [n IN nodes | n.tags],
-  retracted_at: [n IN nodes | toString(n.retracted_at)], retracted_reason: [n IN nodes | n.retracted_reason],
-  is_placeholder: [n IN nodes | n.is_placeholder], body: [n IN CASE WHEN $detail > 1 THEN found ELSE [] END | n.body]
+  distance: distances, id: [n IN found | n.id],
+  kind: [n IN CASE WHEN 'kind' IN $columns THEN found ELSE [] END | n.kind],
+  namespace: [n IN CASE WHEN 'namespace' IN $columns THEN found ELSE [] END | n.namespace],
+  name: [n IN CASE WHEN 'name' IN $columns THEN found ELSE [] END | n.name],
+  version: [n IN CASE WHEN 'version' IN $columns THEN found ELSE [] END | n.version],
+  digest: [n IN CASE WHEN 'digest' IN $columns THEN found ELSE [] END | n.digest],
+  created_at: [n IN CASE WHEN 'created_at' IN $columns THEN found ELSE [] END | toString(n.created_at)],
+  created_by: [n IN CASE WHEN 'created_by' IN $columns THEN found ELSE [] END | n.created_by],
+  description: [n IN CASE WHEN 'description' IN $columns THEN found ELSE [] END | n.description],
+  tags: [n IN CASE WHEN 'tags' IN $columns THEN found ELSE [] END | n.tags],
+  retracted_at: [n IN CASE WHEN 'retracted_at' IN $columns THEN found ELSE [] END | toString(n.retracted_at)],
+  retracted_reason: [n IN CASE WHEN 'retracted_reason' IN $columns THEN found ELSE [] END | n.retracted_reason],
+  is_placeholder: [n IN CASE WHEN 'is_placeholder' IN $columns THEN found ELSE [] END | n.is_placeholder],
+  body: [n IN CASE WHEN 'body' IN $columns THEN found ELSE [] END | n.body]
 } AS columns
+
+// name: levels_down(of, as_of, is_now, retracted) one read
+// How many artifacts depend on these, by distance and kind, where nothing narrows the walk: `tally_down`, but faster.
+MATCH (a:Artifact) WHERE a.id IN $of
+WITH collect(a) AS starts
+UNWIND starts AS a
+WITH a
+MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
+WHERE all(e IN r WHERE $is_now OR e.recorded_at <= $as_of)
+WITH x, min(length(p)) AS distance
+WITH distance, x.kind AS kind, $retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of AS is_shown,
+  count(*) AS many, collect(CASE WHEN x:Model OR x:TrainingSet OR x:MetricDefinition THEN x END) AS evaluated
+WITH collect([distance, CASE WHEN distance > 0 AND is_shown THEN kind END, null, many]) AS levels,
+  collect([distance, evaluated]) AS reached
+CALL (reached) {
+  UNWIND reached AS each
+  WITH each[0] AS distance, each[1] AS evaluated
+  UNWIND evaluated AS x
+  MATCH (x)-[e:EVALUATED_BY|MEASURES]-(v:Evaluation)
+  WHERE ($is_now OR e.recorded_at <= $as_of) AND NOT v.id IN $of
+  WITH v, min(distance) + 1 AS distance
+  WITH distance, CASE WHEN $retracted OR v.retracted_at IS NULL OR v.retracted_at > $as_of THEN v.kind END AS kind,
+    count(*) AS many
+  RETURN collect([distance, kind, null, many]) AS evaluations
+}
+RETURN levels + evaluations AS levels
+
+// name: levels_up(of, as_of, is_now, retracted) one read
+// How many artifacts these depend on, by distance and kind, where nothing narrows the walk: `tally_up`, but faster.
+MATCH (s:Artifact) WHERE s.id IN $of
+UNWIND [[s, 0]] + CASE WHEN s:Evaluation THEN
+  [(s)<-[e:EVALUATED_BY]-(m:Artifact) WHERE $is_now OR e.recorded_at <= $as_of | [m, 1]]
+  + [(s)-[e:MEASURES]->(m:Artifact) WHERE $is_now OR e.recorded_at <= $as_of | [m, 1]]
+  ELSE [] END AS root
+WITH root[0] AS a, min(root[1]) AS offset
+MATCH p = (a)-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]->(x:Artifact)
+WHERE all(e IN r WHERE $is_now OR e.recorded_at <= $as_of)
+WITH x, offset, min(length(p)) AS steps
+WITH x, min(offset + steps) AS distance
+WITH distance, CASE WHEN distance > 0 AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  THEN x.kind END AS kind, count(*) AS many
+RETURN collect([distance, kind, null, many]) AS levels
 
 // name: live_deployments(as_of) many read
 // The deployments that serve, each with the ids of itself and of all that it depends on.

@@ -142,8 +142,8 @@ def counted(verb: str) -> str:
 
 def table(verb: str) -> str:
     """The document that asks for a page of the walk *verb* as columns."""
-    inner = "table(first: $first) { columns pageInfo { hasNextPage endCursor } }"
-    return f"query({ASKED}) {{ walk: {verb}({BOUNDS}) {{ {inner} }} }}"
+    inner = "table(first: $first, columns: $columns) { columns pageInfo { hasNextPage endCursor } }"
+    return f"query({ASKED}, $columns: [WalkColumn!]) {{ walk: {verb}({BOUNDS}) {{ {inner} }} }}"
 
 
 def mutation(verb: str) -> tuple[str, str]:

@@ -98,10 +98,16 @@ class Question:
         if wrong := sorted(set(self.types) - set(LINEAGE)):
             raise InvalidInput(f"a walk does not go over {wrong[0].value}, which joins runs", field="types")
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether nothing narrows it but an instant, and what was retracted."""
+        has_stops = self.stop.kinds or self.stop.ids
+        return not has_stops and set(self.types) >= set(LINEAGE) and self.max_depth is None and self.shown.is_all
+
     def query(self, verb: str) -> str:
-        """The name of the query that does *verb*, whose pattern ends just behind the greatest depth."""
-        name = f"{verb}_{self.direction.value}"
-        return name if self.max_depth is None else _bounded(name, self.max_depth + 1)
+        """The name of the query that does *verb*; its pattern ends at the greatest depth, and one behind to count."""
+        name, behind = f"{verb}_{self.direction.value}", int(verb == "tally")  # which tells whether there is more
+        return name if self.max_depth is None else _bounded(name, self.max_depth + behind)
 
     def params(self, live_ids: Sequence[str]) -> Row:
         """The same as parameters of a query."""

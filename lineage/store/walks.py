@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from lineage.artifacts import Artifact, ArtifactKind, EdgeType
 from lineage.errors import LimitExceeded, NotFound, TookTooLong
@@ -34,6 +33,27 @@ class Limit(StrEnum):
     TIME = "TIME"
 
 
+class Field(StrEnum):
+    """What a table may have of each artifact beside its id and its distance."""
+
+    KIND = "kind"
+    NAMESPACE = "namespace"
+    NAME = "name"
+    VERSION = "version"
+    DIGEST = "digest"
+    CREATED_AT = "created_at"
+    CREATED_BY = "created_by"
+    DESCRIPTION = "description"
+    TAGS = "tags"
+    RETRACTED_AT = "retracted_at"
+    RETRACTED_REASON = "retracted_reason"
+    IS_PLACEHOLDER = "is_placeholder"
+
+
+#: What makes an artifact.
+WHOLE = (*Field, "body")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """An artifact in the answer, and the fewest edges from a start to it."""
@@ -48,6 +68,23 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Table:
+    """A page of an answer as columns, and whether there is more behind it."""
+
+    columns: Columns
+    has_next: bool
+
+    @property
+    def cursor(self) -> tuple[int, str] | None:
+        """Where the next page goes on."""
+        ids = self.columns["id"]
+        return (self.columns["distance"][-1], ids[-1]) if ids else None
+
+
+NOTHING = Table(columns={"id": [], "distance": []}, has_next=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Walk:
     """A page of an answer, and the truth about the whole: how many, of which kinds, and whether anything was cut.
 
@@ -58,8 +95,17 @@ class Walk:
     counts: Mapping[ArtifactKind, int]
     truncated_by: Sequence[Limit]
     whole_to: int | None
-    steps: Sequence[Step] = ()
-    has_next: bool = False
+    table: Table
+
+    @property
+    def steps(self) -> list[Step]:
+        """The page, artifact by artifact."""
+        return _steps(self.table.columns)
+
+    @property
+    def has_next(self) -> bool:
+        """Whether there is more behind the page."""
+        return self.table.has_next
 
     @property
     def complete(self) -> bool:
@@ -74,20 +120,6 @@ class Facets:
     kinds: Mapping[ArtifactKind, int]
     owners: Mapping[str, int]
     deployments: Mapping[str, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A page of an answer as columns, and whether there is more behind it."""
-
-    columns: Columns
-    has_next: bool
-
-    @property
-    def cursor(self) -> tuple[int, str] | None:
-        """Where the next page goes on."""
-        ids = self.columns["id"]
-        return (self.columns["distance"][-1], ids[-1]) if ids else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +153,18 @@ class _Tally:
             if reached > most:
                 return max(far - 1, 1)
         return DEEPEST
+
+    def reach(self, first: int, after: tuple[int, str] | None) -> int:
+        """The distance within which the *first* behind the cursor *after* lie."""
+        shown: Counter[int] = Counter()
+        for far, kind, _, many in self.levels:
+            shown[far] += many if kind is not None else 0
+        behind = 0  # of those as far as the cursor, nobody knows how many lie behind it
+        for far in sorted(far for far in shown if far > (after or START)[0]):
+            behind += shown[far]
+            if behind >= first:
+                return far
+        return self.furthest
 
     @property
     def furthest(self) -> int:
@@ -162,7 +206,12 @@ class Walks:
         return await self.answer(question, first=first, after=after, most=most)
 
     async def answer(
-        self, question: Question, *, first: int = 100, after: tuple[int, str] | None = None, most: int = MOST
+        self,
+        question: Question,
+        *,
+        first: int = 100,
+        after: tuple[int, str] | None = None,
+        most: int = MOST,
     ) -> Walk:
         """What *question* asks; the starts are not in it. With *first* 0 it is counted alone, and nothing is fetched.
 
@@ -186,15 +235,14 @@ class Walks:
         counts: Counter[ArtifactKind] = Counter()
         for kind, _, many in tally.within(depth):
             counts[ArtifactKind(kind)] += many
-        kept = replace(question, max_depth=depth) if cut else question
-        found = await self._table(kept, live, first, after, bodies=True)
+        # What is on the page is no farther than this, so that its walk may end there.
+        near = replace(question, max_depth=min(depth, max(tally.reach(first + 1, after), 1)))
         return Walk(
             total=counts.total(),
             counts=counts,
             truncated_by=cut,
             whole_to=depth if cut else None,
-            steps=_steps(found.columns),
-            has_next=found.has_next,
+            table=await self._table(near, live, first, after, WHOLE),
         )
 
     async def facets(self, question: Question) -> Facets:
@@ -207,17 +255,24 @@ class Walks:
         for kind, owner, many in tally.within(DEEPEST):
             kinds[ArtifactKind(kind)] += many
             owners[owner or "unknown"] += many
-        ids = set((await self._page(question, live, MOST, None, detail=0))["id"]) if serving else set()
+        ids = set((await self._page(question, live, MOST, None, ()))["id"]) if serving else set()
         deployments = {id: len(ids.intersection(closure)) for id, closure in serving.items()}
         return Facets(kinds=kinds, owners=owners, deployments={id: n for id, n in deployments.items() if n})
 
-    async def table(self, question: Question, *, first: int, after: tuple[int, str] | None = None) -> Table:
-        """A page of the answer to *question* as columns, without bodies; instants are texts."""
-        return await self._table(question, await self._live(question), first, after, bodies=False)
+    async def table(
+        self,
+        question: Question,
+        *,
+        first: int,
+        after: tuple[int, str] | None = None,
+        fields: Sequence[str] = tuple(Field),
+    ) -> Table:
+        """A page of the answer to *question* as columns: distance, id and *fields*; instants are texts."""
+        return await self._table(question, await self._live(question), first, after, fields)
 
     async def subgraph(self, question: Question, *, first: int, links: int) -> Subgraph:
         """The starts with the *first* nearest artifacts of an answer, and at most *links* edges among them."""
-        table = await self._table(question, await self._live(question), first, None, bodies=True)
+        table = await self._table(question, await self._live(question), first, None, WHOLE)
         starts = await self._artifacts.by_ids(question.of)
         steps = [Step(artifact=each, distance=0) for each in starts.values()] + _steps(table.columns)
         row = await self._graph.one(
@@ -250,8 +305,10 @@ class Walks:
     async def _count(
         self, question: Question, live: Sequence[str], *, by_owner: bool = False, timeout: float | None = None
     ) -> _Tally:
-        params = {**question.params(live), "by_owner": by_owner}
-        row = await self._graph.one(question.query("tally"), timeout=timeout, **params)
+        verb, params = "tally", {**question.params(live), "by_owner": by_owner}
+        if question.is_wide and not by_owner:
+            verb, params = "levels", {name: params[name] for name in ("of", "as_of", "is_now", "retracted")}
+        row = await self._graph.one(question.query(verb), timeout=timeout, **params)
         tally = _Tally([(far, kind, owner, many) for far, kind, owner, many in row["levels"]] if row else [])
         if tally.starts < len(set(question.of)):
             found = await self._artifacts.by_ids(question.of)
@@ -261,21 +318,32 @@ class Walks:
         return tally
 
     async def _table(
-        self, question: Question, live: Sequence[str], first: int, after: tuple[int, str] | None, *, bodies: bool
+        self,
+        question: Question,
+        live: Sequence[str],
+        first: int,
+        after: tuple[int, str] | None,
+        fields: Sequence[str],
     ) -> Table:
         if not first:
-            return Table(columns={"id": [], "distance": []}, has_next=False)
-        found = await self._page(question, live, first + 1, after, detail=2 if bodies else 1)
+            return NOTHING
+        found = await self._page(question, live, first + 1, after, fields)
         has_next = len(found["id"]) > first
         return Table(columns={name: values[:first] for name, values in found.items()}, has_next=has_next)
 
     async def _page(
-        self, question: Question, live: Sequence[str], first: int, after: tuple[int, str] | None, *, detail: int
-    ) -> dict[str, list[Any]]:
+        self,
+        question: Question,
+        live: Sequence[str],
+        first: int,
+        after: tuple[int, str] | None,
+        fields: Sequence[str],
+    ) -> Columns:
         distance, id = after or START
-        page: Row = {"first": first, "after_distance": distance, "after_id": id, "detail": detail}
+        page: Row = {"first": first, "after_distance": distance, "after_id": id, "columns": list(fields)}
         row = await self._graph.one(question.query("page"), **question.params(live), **page)
-        return dict(row["columns"]) if row else {"id": [], "distance": []}
+        columns: Columns = row["columns"] if row else NOTHING.columns
+        return {name: columns[name] for name in ("distance", "id", *fields) if name in columns}
 
     async def _live(self, question: Question, serving: Mapping[str, Sequence[str]] | None = None) -> list[str]:
         if question.shown.is_live is None:

@@ -93,8 +93,10 @@ def test_training_set_from_features(client: Client, tmp_path: Path) -> None:
     facets = client.facets(column, stop_kinds=["FeatureSet"], stops_shown=False)
     assert (1, {"Feature": 1}, True) == (facets.total, facets.kinds, facets.complete)
     rows = list(client.rows(column, page=2))
+    names = list(client.rows(column, page=2, columns=["name"]))
     assert [each.artifact.id for each in walk.reached] == [row["id"] for row in rows]
     assert [1, 2, 3] == [row["distance"] for row in rows]
+    assert [{name: row[name] for name in ("distance", "id", "name")} for row in rows] == names
     ways, more = client.why(column, node=training_set)
     assert ([3], False) == ([len(way.links) for way in ways], more)
 
