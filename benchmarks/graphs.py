@@ -32,7 +32,7 @@ class Generated:
 
     def name(self, number: int) -> str:
         """The name of a node."""
-        return f"{self.kinds[number].value.lower()}-{number}"
+        return f"{self.kinds[number].value.lower()}-{self.seed}-{number}"
 
     def id(self, number: int) -> str:
         """The id that the product gives it."""

@@ -1,3 +1,9 @@
+// name: recorded_nodes(ids) many read
+// What there is of these artifacts: their digests, and whether they still wait to be described.
+UNWIND $ids AS id
+MATCH (a:Artifact {id: id})
+RETURN id, a.digest AS digest, a.is_placeholder AS is_placeholder
+
 // name: record_nodes(nodes) many write
 // Record artifacts that are not there yet, give placeholders their content, and return what each one's digest now is.
 UNWIND $nodes AS node
@@ -13,28 +19,6 @@ MERGE (s:Asset {id: node.asset})
 ON CREATE SET s.kind = node.kind, s.namespace = a.namespace, s.name = a.name, s.created_at = node.fixed.created_at
 MERGE (a)-[:VERSION_OF]->(s)
 RETURN a.id AS id, a.digest AS digest, node.content.digest AS given
-
-// name: record_edges(edges) many write
-// Record edges that are not there yet; a row for each whose both ends exist.
-// A type that is written out stands in the plan, and costs a fraction of one that comes as a parameter.
-UNWIND $edges AS edge
-MATCH (a:Artifact {id: edge.source})
-MATCH (b:Artifact {id: edge.target})
-FOREACH (_ IN CASE edge.type WHEN 'DERIVED_FROM' THEN [1] ELSE [] END |
-  MERGE (a)-[r:DERIVED_FROM]->(b) ON CREATE SET r.recorded_at = edge.now, r.run_id = edge.run_id)
-FOREACH (_ IN CASE edge.type WHEN 'TRAINED_ON' THEN [1] ELSE [] END |
-  MERGE (a)-[r:TRAINED_ON]->(b) ON CREATE SET r.recorded_at = edge.now, r.run_id = edge.run_id)
-FOREACH (_ IN CASE edge.type WHEN 'RUNS_IN' THEN [1] ELSE [] END |
-  MERGE (a)-[r:RUNS_IN]->(b) ON CREATE SET r.recorded_at = edge.now, r.run_id = edge.run_id)
-FOREACH (_ IN CASE edge.type WHEN 'EVALUATED_BY' THEN [1] ELSE [] END |
-  MERGE (a)-[r:EVALUATED_BY]->(b) ON CREATE SET r.recorded_at = edge.now, r.run_id = edge.run_id)
-FOREACH (_ IN CASE edge.type WHEN 'REQUIRES' THEN [1] ELSE [] END |
-  MERGE (a)-[r:REQUIRES]->(b) ON CREATE SET r.recorded_at = edge.now, r.run_id = edge.run_id)
-FOREACH (_ IN CASE edge.type WHEN 'INCLUDES' THEN [1] ELSE [] END |
-  MERGE (a)-[r:INCLUDES]->(b) ON CREATE SET r.recorded_at = edge.now, r.run_id = edge.run_id)
-FOREACH (_ IN CASE edge.type WHEN 'MEASURES' THEN [1] ELSE [] END |
-  MERGE (a)-[r:MEASURES]->(b) ON CREATE SET r.recorded_at = edge.now, r.run_id = edge.run_id)
-RETURN edge.source AS source, edge.target AS target, edge.type AS type
 
 // name: artifacts_by_id(ids) one read
 // The artifacts of these ids, in no order, as columns: one record travels many times faster than a record each.

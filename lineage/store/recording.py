@@ -5,12 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lineage.artifacts import ALLOWED, Artifact, Edge, asset_id, canonical
+from lineage.artifacts import Artifact, Edge, EdgeType, asset_id, canonical
 from lineage.errors import InvalidInput, NotFound, VersionTaken
 from lineage.store.graph import Row, Transaction
 
 SEARCHED = 20_000  # characters of search text that one node keeps
 BATCH = 2_000  # nodes or edges that one statement writes
+#: What records the edges of a type.
+QUERIES = {
+    EdgeType.DERIVED_FROM: "record_derived_from",
+    EdgeType.TRAINED_ON: "record_trained_on",
+    EdgeType.RUNS_IN: "record_runs_in",
+    EdgeType.EVALUATED_BY: "record_evaluated_by",
+    EdgeType.REQUIRES: "record_requires",
+    EdgeType.INCLUDES: "record_includes",
+    EdgeType.MEASURES: "record_measures",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +48,40 @@ async def write(tx: Transaction, entries: Sequence[Entry]) -> None:
         VersionTaken: versions have other digests already, or two entries give the same version different ones.
         NotFound: an edge names a node that is neither there nor given.
     """
-    taken = {}
-    for nodes in _pieces(sorted(_nodes(entries), key=lambda node: str(node["id"]))):
-        for row in await tx.many("record_nodes", nodes=nodes):
-            if row["given"] is not None and row["digest"] != row["given"]:
-                taken[row["id"]] = (str(row["digest"]), str(row["given"]))
+    nodes = sorted(_nodes(entries), key=lambda node: str(node["id"]))
+    taken: dict[str, tuple[str, str]] = {}
+    for piece in _pieces(nodes):
+        known = {row["id"]: row for row in await tx.many("recorded_nodes", ids=sorted({node["id"] for node in piece}))}
+        fresh = [node for node in piece if not _has(known.get(node["id"]), node, taken)]
+        for row in await tx.many("record_nodes", nodes=fresh) if fresh else []:
+            _hold(row, row["given"], taken)
     if taken:
         raise VersionTaken(taken)
-    wanted = _edges(entries)
-    for keys in _pieces(sorted(wanted)):
-        written = await tx.many("record_edges", edges=[wanted[key] for key in keys])
-        for source, target, type_ in set(keys) - {(row["source"], row["target"], row["type"]) for row in written}:
-            raise NotFound(f"{type_} from {source} to {target}: one of the two is not in the graph")
+    for type_, edges in _edges(entries).items():
+        for ends in _pieces(sorted(edges)):
+            await _link(tx, type_, [edges[each] for each in ends])
+
+
+def _has(known: Row | None, node: Row, taken: dict[str, tuple[str, str]]) -> bool:
+    """Whether the graph has all that *node* brings; noted in *taken* when it has something else."""
+    if known is None or (known["is_placeholder"] and not node["content"]["is_placeholder"]):
+        return False
+    _hold(known, node["content"]["digest"], taken)
+    return True
+
+
+def _hold(row: Row, given: str | None, taken: dict[str, tuple[str, str]]) -> None:
+    if given is not None and row["digest"] != given:
+        taken[row["id"]] = (str(row["digest"]), str(given))
+
+
+async def _link(tx: Transaction, type_: EdgeType, edges: Sequence[Row]) -> None:
+    row = await tx.one(QUERIES[type_], edges=edges)
+    if row is not None and row["written"] == len(edges):
+        return
+    for lost in await tx.many("edges_without_ends", edges=edges):
+        message = f"{type_} from {lost['source']} to {lost['target']}: one of the two is not in the graph"
+        raise NotFound(message)
 
 
 def _nodes(entries: Sequence[Entry]) -> list[Row]:
@@ -63,16 +95,16 @@ def _nodes(entries: Sequence[Entry]) -> list[Row]:
     return list(found.values())
 
 
-def _edges(entries: Sequence[Entry]) -> dict[tuple[str, str, str], Row]:
-    found: dict[tuple[str, str, str], Row] = {}
+def _edges(entries: Sequence[Entry]) -> dict[EdgeType, dict[tuple[str, str], Row]]:
+    """Every edge once, by its type and its ends."""
+    found: dict[EdgeType, dict[tuple[str, str], Row]] = {}
     for entry in entries:
         for edge in entry.edges:
-            if edge.type not in ALLOWED:
+            if edge.type not in QUERIES:
                 raise InvalidInput(f"{edge.type} joins runs and artifacts, so no artifact is recorded with it")
-            key = edge.source, edge.target, edge.type.value
-            row = {"source": key[0], "target": key[1], "type": key[2], "now": entry.now, "run_id": entry.run_id}
-            found.setdefault(key, row)
-    return found
+            row = {"source": edge.source, "target": edge.target, "now": entry.now, "run_id": entry.run_id}
+            found.setdefault(edge.type, {}).setdefault((edge.source, edge.target), row)
+    return {type_: found[type_] for type_ in QUERIES if type_ in found}
 
 
 def _pieces(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -1,0 +1,153 @@
+"""Bulk intake and a stream of single events, beside plain Cypher that writes the same.
+
+`raw` is UNWIND with CREATE in pieces of 10,000: nodes with the fields that the product keeps, an Asset for each name,
+edges. `store` is `record_lineage` in process, `HTTP` the mutation `recordLineage`, both in calls of 10,000 items. Each
+way starts on an empty graph of its own. The stream is one node with its edges a call, from 16 clients at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import httpx
+import orjson
+
+from benchmarks.graphs import Generated, generate
+from benchmarks.harness import Row, elapsed, parser, show, whole_stack
+from benchmarks.raw import Raw
+from lineage.artifacts import ArtifactKind, EdgeType
+from lineage.intake import EdgeInput, NodeInput, Ref, record_lineage
+from lineage.store import Store
+from lineage.store.graph import Graph
+
+RECORD = "mutation($input: RecordLineageInput!) { recordLineage(input: $input) { nodes edges } }"
+CALL, CLIENTS = 10_000, 16
+#: Of raw; and events a second, twenty times what Marquez takes.
+AIM, STREAM_AIM = 0.5, 600
+
+
+class Target:
+    """An empty graph, and the ways into it."""
+
+    def __init__(self, graph: Graph, raw: Raw, http: httpx.AsyncClient) -> None:
+        self.graph, self.raw, self.http, self.store = graph, raw, http, Store(graph)
+
+    async def by_raw(self, made: Generated) -> None:
+        """Plain Cypher."""
+        await self.raw.load_named(made)
+
+    async def by_store(self, made: Generated) -> None:
+        """The product, in process."""
+        for nodes in pieces(list(made.node_inputs())):
+            await self._record([NodeInput(**plain(each)) for each in nodes], [])
+        for edges in pieces(list(made.edge_inputs())):
+            await self._record([], [edge(each) for each in edges])
+
+    async def _record(self, nodes: Sequence[NodeInput], edges: Sequence[EdgeInput]) -> None:
+        await record_lineage(self.store, nodes, edges, by="benchmark", now=datetime.now(UTC))
+
+    async def by_http(self, made: Generated) -> None:
+        """The product, over HTTP."""
+        for nodes in pieces(list(made.node_inputs())):
+            await self.post(nodes, [])
+        for edges in pieces(list(made.edge_inputs())):
+            await self.post([], edges)
+
+    async def post(self, nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> None:
+        """One call of the API."""
+        variables = {"input": {"producer": "benchmark", "nodes": nodes, "edges": edges}}
+        content = orjson.dumps({"query": RECORD, "variables": variables})
+        reply = await self.http.post("/graphql", content=content, headers={"content-type": "application/json"})
+        answer = orjson.loads(reply.content)
+        assert "errors" not in answer, answer
+
+
+def plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A node of the API as the domain's."""
+    return {**item, "kind": ArtifactKind[item["kind"]]}
+
+
+def edge(item: Mapping[str, Any]) -> EdgeInput:
+    """An edge of the API as the domain's."""
+    source, target = (Ref(**plain(item[end])) for end in ("source", "target"))
+    return EdgeInput(type=EdgeType[item["type"]], source=source, target=target)
+
+
+def pieces(items: Sequence[Any]) -> list[Sequence[Any]]:
+    """*items* in calls."""
+    return [items[start : start + CALL] for start in range(0, len(items), CALL)]
+
+
+async def opened(stack: AsyncExitStack) -> Target:
+    """A server of its own with an empty graph."""
+    served = await stack.enter_async_context(whole_stack(heap="2g", query_timeout=120.0))
+    at = served.settings
+    graph, raw = await Graph.open(at.neo4j_uri, at.neo4j_user, at.neo4j_password, timeout=120), Raw(at)
+    stack.push_async_callback(graph.close)
+    stack.push_async_callback(raw.close)
+    await Store(graph).migrate(now=datetime.now(UTC))
+    http = httpx.AsyncClient(base_url=served.url, timeout=300, trust_env=False)
+    return Target(graph, raw, await stack.enter_async_context(http))
+
+
+async def bulk(nodes: int) -> list[Row]:
+    """The same graph, each way."""
+    made, rows, rates = generate(nodes), list[Row](), dict[str, float]()
+    for way in ("raw", "store", "HTTP"):
+        async with AsyncExitStack() as stack:
+            target = await opened(stack)
+            call = {"raw": target.by_raw, "store": target.by_store, "HTTP": target.by_http}[way]
+            await call(generate(2_000, seed=3))  # plans are cached, and Java is warm
+            seconds = await elapsed(lambda call=call: call(made)) / 1000  # type: ignore[misc]
+        rates[way] = (len(made.kinds) + len(made.edges)) / seconds
+        row: Row = {"way": way, "nodes": len(made.kinds), "edges": len(made.edges), "seconds": round(seconds, 1)}
+        rows.append(row | {"per_second": round(rates[way]), "of_raw": round(rates[way] / rates["raw"], 2), "aim": AIM})
+        show(rows[-1:], as_json=True)
+    return rows
+
+
+async def stream(events: int) -> Row:
+    """Single events from several clients at once: a node and the edges that it has, a call for each."""
+    made = generate(events)
+    links: dict[int, list[Mapping[str, Any]]] = {number: [] for number in range(len(made.kinds))}
+    for (_, source, _), item in zip(made.edges, made.edge_inputs(), strict=True):
+        links[source].append(item)
+    waiting = deque(zip(made.node_inputs(), links.values(), strict=True))
+    total = len(waiting)
+    async with AsyncExitStack() as stack:
+        target = await opened(stack)
+
+        async def client() -> None:
+            while waiting:
+                node, edges = waiting.popleft()
+                await target.post([node], edges)
+
+        began = asyncio.get_running_loop().time()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(CLIENTS):
+                tasks.start_soon(client)
+        seconds = asyncio.get_running_loop().time() - began
+    row: Row = {"way": f"stream, {CLIENTS} clients", "nodes": total, "edges": len(made.edges)}
+    return row | {"seconds": round(seconds, 1), "events_per_second": round(total / seconds), "events_aim": STREAM_AIM}
+
+
+async def measure(nodes: int, events: int) -> list[Row]:
+    """Bulk, then the stream."""
+    return [*await bulk(nodes), await stream(events)]
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--nodes", type=int, default=100_000, help="of the bulk")
+    arguments.add_argument("--events", type=int, default=5_000, help="of the stream")
+    args = arguments.parse_args()
+    show(anyio.run(measure, args.nodes, args.events), as_json=args.json)
+
+
+if __name__ == "__main__":
+    main()
