@@ -10,6 +10,8 @@ from lineage.errors import Conflict, InvalidInput, LineageError, VersionTaken
 from lineage.store import Store
 from lineage.store.recording import Entry
 
+Key = tuple[ArtifactKind, str, str, str]  # kind, namespace, name and version
+
 LIMIT = 10_000  # nodes and edges that one call may bring
 LONGEST = 500  # characters of a namespace, a version, a digest; an index of Neo4j's takes no more than some 8 kB
 
@@ -157,16 +159,26 @@ def _described(node: NodeInput) -> Artifact:
 def _join(edges: Sequence[EdgeInput], errors: list[ItemError]) -> tuple[list[Edge], dict[str, Artifact]]:
     joined: dict[Edge, None] = {}
     named: dict[str, Artifact] = {}
+    met: dict[Key, tuple[str, Artifact]] = {}
     for index, edge in enumerate(edges):
         try:
             check_edge(edge.type, edge.source.kind, edge.target.kind)
-            ends = [_placeholder(edge.source), _placeholder(edge.target)]
-            named |= {end.id: end for end in ends}
+            source, target = ends = [_named(end, met) for end in (edge.source, edge.target)]
         except (LineageError, ValueError) as error:
             errors.append(ItemError(list="edges", index=index, message=str(error)))
             continue
-        joined[Edge(type=edge.type, source=ends[0].id, target=ends[1].id)] = None
+        named.update(ends)
+        joined[Edge(type=edge.type, source=source[0], target=target[0])] = None
     return list(joined), named
+
+
+def _named(ref: Ref, met: dict[Key, tuple[str, Artifact]]) -> tuple[str, Artifact]:
+    """The id and the artifact that *ref* names; checked and made when it is met first."""
+    key = ref.kind, ref.namespace, ref.name, ref.version
+    if key not in met:
+        artifact = _placeholder(ref)
+        met[key] = artifact.id, artifact
+    return met[key]
 
 
 def _check_ref(ref: Ref) -> None:

@@ -1,25 +1,3 @@
-// name: recorded_nodes(ids) many read
-// What there is of these artifacts: their digests, and whether they still wait to be described.
-UNWIND $ids AS id
-MATCH (a:Artifact {id: id})
-RETURN id, a.digest AS digest, a.is_placeholder AS is_placeholder
-
-// name: record_nodes(nodes) many write
-// Record artifacts that are not there yet, give placeholders their content, and return what each one's digest now is.
-UNWIND $nodes AS node
-MERGE (a:Artifact {id: node.id})
-ON CREATE SET a:$(node.kind), a += node.fixed, a += node.content
-// Of two that describe a placeholder at once, the second reads again behind the lock, and finds it described.
-FOREACH (_ IN CASE WHEN a.is_placeholder AND NOT node.content.is_placeholder THEN [1] ELSE [] END |
-  SET a._lock = node.fixed.created_at)
-WITH a, node, a.is_placeholder AND NOT node.content.is_placeholder AS described
-SET a += CASE WHEN described THEN node.content ELSE {} END
-SET a.described_at = CASE WHEN described THEN node.fixed.created_at ELSE a.described_at END
-MERGE (s:Asset {id: node.asset})
-ON CREATE SET s.kind = node.kind, s.namespace = a.namespace, s.name = a.name, s.created_at = node.fixed.created_at
-MERGE (a)-[:VERSION_OF]->(s)
-RETURN a.id AS id, a.digest AS digest, node.content.digest AS given
-
 // name: artifacts_by_id(ids) one read
 // The artifacts of these ids, in no order, as columns: one record travels many times faster than a record each.
 UNWIND $ids AS id

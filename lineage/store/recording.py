@@ -1,18 +1,21 @@
 """How artifacts and edges get into the graph: what is there already stays as it was first recorded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 from lineage.artifacts import Artifact, Edge, EdgeType, asset_id, canonical
 from lineage.errors import InvalidInput, NotFound, VersionTaken
 from lineage.store.graph import Row, Transaction
 
+T = TypeVar("T")
+
 SEARCHED = 20_000  # characters of search text that one node keeps
-BATCH = 2_000  # nodes or edges that one statement writes
-#: What records the edges of a type.
-QUERIES = {
+BATCH = 5_000  # nodes or edges that one statement writes
+
+#: A query for each type: one that is written out in the plan merges many times faster than one in a parameter.
+EDGE_QUERIES: Mapping[EdgeType, str] = {
     EdgeType.DERIVED_FROM: "record_derived_from",
     EdgeType.TRAINED_ON: "record_trained_on",
     EdgeType.RUNS_IN: "record_runs_in",
@@ -39,86 +42,121 @@ class Entry:
         return len(self.artifacts) + len(self.edges)
 
 
+@dataclass(frozen=True)
+class Mention:
+    """A node of an entry: its id, what is said of it, and the number of the entry."""
+
+    id: str
+    artifact: Artifact
+    call: int
+
+
 async def write(tx: Transaction, entries: Sequence[Entry]) -> None:
     """Record *entries* within *tx*.
 
-    Nodes are written in the order of their ids, so that two who write the same wait for each other and never both.
+    What is there already is only read. Nodes and edges are written in the order of their ids, so that two who write
+    the same seldom wait for each other in a ring.
 
     Raises:
         VersionTaken: versions have other digests already, or two entries give the same version different ones.
         NotFound: an edge names a node that is neither there nor given.
+        InvalidInput: an edge is of a type that joins runs and artifacts.
     """
-    nodes = sorted(_nodes(entries), key=lambda node: str(node["id"]))
-    taken: dict[str, tuple[str, str]] = {}
-    for piece in _pieces(nodes):
-        known = {row["id"]: row for row in await tx.many("recorded_nodes", ids=sorted({node["id"] for node in piece}))}
-        fresh = [node for node in piece if not _has(known.get(node["id"]), node, taken)]
-        for row in await tx.many("record_nodes", nodes=fresh) if fresh else []:
-            _hold(row, row["given"], taken)
+    edges = _edges(entries)
+    calls = [{"now": entry.now, "by": entry.by, "run_id": entry.run_id} for entry in entries]
+    await _write_nodes(tx, _mentions(entries), calls)
+    for type_ in sorted(edges):
+        for rows in _pieces(sorted(edges[type_])):
+            await _write_edges(tx, type_, rows, calls)
+
+
+async def _write_nodes(tx: Transaction, mentions: Sequence[Mention], calls: Sequence[Row]) -> None:
+    known = await _known(tx, sorted({each.id for each in mentions}))
+    for rows in _pieces([_node(each) for each in mentions if each.id not in known]):
+        known |= {row["id"]: row for row in await tx.many("record_nodes", nodes=rows, calls=calls)}
+    described = [each for each in mentions if not each.artifact.is_placeholder and each.id in known]
+    waiting = [_description(each) for each in described if known[each.id]["is_placeholder"]]
+    for rows in _pieces(waiting):
+        known |= {row["id"]: row for row in await tx.many("describe_nodes", nodes=rows, calls=calls)}
+    taken = {}
+    for each in described:
+        digest, given = known[each.id]["digest"], each.artifact.digest
+        if given is not None and digest != given:
+            taken[each.id] = (str(digest), given)
     if taken:
         raise VersionTaken(taken)
-    for type_, edges in _edges(entries).items():
-        for ends in _pieces(sorted(edges)):
-            await _link(tx, type_, [edges[each] for each in ends])
 
 
-def _has(known: Row | None, node: Row, taken: dict[str, tuple[str, str]]) -> bool:
-    """Whether the graph has all that *node* brings; noted in *taken* when it has something else."""
-    if known is None or (known["is_placeholder"] and not node["content"]["is_placeholder"]):
-        return False
-    _hold(known, node["content"]["digest"], taken)
-    return True
+async def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, Row]:
+    """What there is of *ids*."""
+    found: dict[str, Row] = {}
+    for part in _pieces(ids):
+        row = await tx.one("known_nodes", ids=part)
+        columns: Mapping[str, list[str]] = row["columns"] if row else {}
+        for values in zip(*columns.values(), strict=True):
+            node = dict(zip(columns, values, strict=True))
+            found[node["id"]] = node
+    return found
 
 
-def _hold(row: Row, given: str | None, taken: dict[str, tuple[str, str]]) -> None:
-    if given is not None and row["digest"] != given:
-        taken[row["id"]] = (str(row["digest"]), str(given))
-
-
-async def _link(tx: Transaction, type_: EdgeType, edges: Sequence[Row]) -> None:
-    row = await tx.one(QUERIES[type_], edges=edges)
-    if row is not None and row["written"] == len(edges):
+async def _write_edges(
+    tx: Transaction, type_: EdgeType, rows: Sequence[tuple[str, str, int]], calls: list[Row]
+) -> None:
+    row = await tx.one(EDGE_QUERIES[type_], edges=rows, calls=calls)
+    if row and row["written"] == len(rows):
         return
-    for lost in await tx.many("edges_without_ends", edges=edges):
-        message = f"{type_} from {lost['source']} to {lost['target']}: one of the two is not in the graph"
-        raise NotFound(message)
+    known = await _known(tx, sorted({end for source, target, _ in rows for end in (source, target)}))
+    for source, target, _ in rows:
+        if not {source, target} <= known.keys():
+            raise NotFound(f"{type_} from {source} to {target}: one of the two is not in the graph")
 
 
-def _nodes(entries: Sequence[Entry]) -> list[Row]:
+def _mentions(entries: Sequence[Entry]) -> list[Mention]:
     """Every node once for each content that it comes with; where it is described, a mention adds nothing."""
-    found: dict[tuple[str, str | None], Row] = {}
-    described = {each.id for entry in entries for each in entry.artifacts if not each.is_placeholder}
-    for entry in entries:
+    found: dict[tuple[str, str | None], Mention] = {}
+    named: dict[tuple[str, str | None], Mention] = {}
+    described: set[str] = set()
+    for number, entry in enumerate(entries):
         for each in entry.artifacts:
-            if not each.is_placeholder or each.id not in described:
-                found.setdefault((each.id, each.digest), _node(each, entry))
-    return list(found.values())
+            mention = Mention(each.id, each, number)
+            if each.is_placeholder:
+                named.setdefault((mention.id, None), mention)
+            else:
+                found.setdefault((mention.id, each.digest), mention)
+                described.add(mention.id)
+    found |= {key: mention for key, mention in named.items() if mention.id not in described}
+    return sorted(found.values(), key=lambda mention: mention.id)
 
 
-def _edges(entries: Sequence[Entry]) -> dict[EdgeType, dict[tuple[str, str], Row]]:
-    """Every edge once, by its type and its ends."""
-    found: dict[EdgeType, dict[tuple[str, str], Row]] = {}
-    for entry in entries:
+def _edges(entries: Sequence[Entry]) -> dict[EdgeType, list[tuple[str, str, int]]]:
+    """Every edge once, by its type: the ids of its ends, and the number of the first entry that brings it."""
+    found: dict[EdgeType, dict[tuple[str, str], int]] = {}
+    for number, entry in enumerate(entries):
         for edge in entry.edges:
-            if edge.type not in QUERIES:
+            if edge.type not in EDGE_QUERIES:
                 raise InvalidInput(f"{edge.type} joins runs and artifacts, so no artifact is recorded with it")
-            row = {"source": edge.source, "target": edge.target, "now": entry.now, "run_id": entry.run_id}
-            found.setdefault(edge.type, {}).setdefault((edge.source, edge.target), row)
-    return {type_: found[type_] for type_ in QUERIES if type_ in found}
+            found.setdefault(edge.type, {}).setdefault((edge.source, edge.target), number)
+    return {type_: [(*ends, number) for ends, number in edges.items()] for type_, edges in found.items()}
 
 
-def _pieces(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def _pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
 
 
-def _node(artifact: Artifact, entry: Entry) -> Row:
+def _node(mention: Mention) -> Row:
+    artifact = mention.artifact
     fixed = {
         "kind": artifact.kind.value,
         "namespace": artifact.namespace,
         "name": artifact.name,
         "version": artifact.version,
-        "created_at": entry.now,
     }
+    asset = asset_id(artifact.kind, artifact.namespace, artifact.name)
+    return {"kind": artifact.kind.value, "asset": asset, "fixed": fixed, **_description(mention)}
+
+
+def _description(mention: Mention) -> Row:
+    artifact = mention.artifact
     content = {
         "digest": artifact.digest,
         "body": canonical(artifact.body),
@@ -126,10 +164,8 @@ def _node(artifact: Artifact, entry: Entry) -> Row:
         "tags": list(artifact.tags),
         "search_text": search_text(artifact),
         "is_placeholder": artifact.is_placeholder,
-        "created_by": entry.by,
     }
-    asset = asset_id(artifact.kind, artifact.namespace, artifact.name)
-    return {"id": artifact.id, "kind": artifact.kind.value, "asset": asset, "fixed": fixed, "content": content}
+    return {"id": mention.id, "content": content, "call": mention.call}
 
 
 def search_text(artifact: Artifact) -> str:

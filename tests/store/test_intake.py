@@ -189,6 +189,29 @@ async def test_the_rest_is_kept(store: Store) -> None:
     assert await snapshot(store) == found
 
 
+async def test_an_edge_that_is_refused_names_nothing(store: Store) -> None:
+    """The good end of an edge that is left out leaves no placeholder behind."""
+    nowhere = EdgeInput(type=E.TRAINED_ON, source=ref(MODEL), target=Ref(kind=K.TRAINING_SET, name="t", version=""))
+
+    done = await record_lineage(store, [FLIGHTS], [nowhere], by="ann", now=NOW, keep_rest=True)
+
+    assert (1, 0) == (done.nodes, done.edges)
+    assert 1 == await store.artifacts.count(ArtifactFilter())
+
+
+async def test_what_is_sent_again_is_only_read(store: Store) -> None:
+    """A repetition, whoever sends it and when, changes neither when a thing was recorded nor by whom."""
+    await send(store, NODES, EDGES)
+    before = await store.artifacts.page(ArtifactFilter(), first=100)
+    ids = [each.id for each in before]
+    edges = await store.artifacts.dependencies(ids)
+
+    await record_lineage(store, NODES, EDGES, by="bob", now=NOW + timedelta(days=1))
+
+    assert before == await store.artifacts.page(ArtifactFilter(), first=100)
+    assert edges == await store.artifacts.dependencies(ids)
+
+
 async def test_calls_at_once_share_transactions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls that arrive while one commits go into the next transaction; what is bad in one is its own affair."""
     commits: list[int] = []
