@@ -33,6 +33,29 @@ SET a.created_by = CASE WHEN waits THEN $calls[node.call].by ELSE a.created_by E
 SET a.described_at = CASE WHEN waits THEN $calls[node.call].now ELSE a.described_at END
 RETURN a.id AS id, a.digest AS digest, a.is_placeholder AS is_placeholder
 
+// name: record_edges(edges, calls) one write
+// Record a few edges of any type, and count those whose two ends exist.
+// A type that is written out stands in the plan, and costs a fraction of one that comes as a parameter.
+UNWIND $edges AS edge
+MATCH (source:Artifact {id: edge[0]})
+MATCH (target:Artifact {id: edge[1]})
+WITH source, target, edge[3] AS type, $calls[edge[2]] AS call
+FOREACH (_ IN CASE type WHEN 'DERIVED_FROM' THEN [1] ELSE [] END |
+  MERGE (source)-[r:DERIVED_FROM]->(target) ON CREATE SET r.recorded_at = call.now, r.run_id = call.run_id)
+FOREACH (_ IN CASE type WHEN 'TRAINED_ON' THEN [1] ELSE [] END |
+  MERGE (source)-[r:TRAINED_ON]->(target) ON CREATE SET r.recorded_at = call.now, r.run_id = call.run_id)
+FOREACH (_ IN CASE type WHEN 'RUNS_IN' THEN [1] ELSE [] END |
+  MERGE (source)-[r:RUNS_IN]->(target) ON CREATE SET r.recorded_at = call.now, r.run_id = call.run_id)
+FOREACH (_ IN CASE type WHEN 'EVALUATED_BY' THEN [1] ELSE [] END |
+  MERGE (source)-[r:EVALUATED_BY]->(target) ON CREATE SET r.recorded_at = call.now, r.run_id = call.run_id)
+FOREACH (_ IN CASE type WHEN 'REQUIRES' THEN [1] ELSE [] END |
+  MERGE (source)-[r:REQUIRES]->(target) ON CREATE SET r.recorded_at = call.now, r.run_id = call.run_id)
+FOREACH (_ IN CASE type WHEN 'INCLUDES' THEN [1] ELSE [] END |
+  MERGE (source)-[r:INCLUDES]->(target) ON CREATE SET r.recorded_at = call.now, r.run_id = call.run_id)
+FOREACH (_ IN CASE type WHEN 'MEASURES' THEN [1] ELSE [] END |
+  MERGE (source)-[r:MEASURES]->(target) ON CREATE SET r.recorded_at = call.now, r.run_id = call.run_id)
+RETURN count(*) AS written
+
 // name: record_derived_from(edges, calls) one write
 // Record that things are derived from others, and count the edges whose two ends exist.
 UNWIND $edges AS edge

@@ -10,9 +10,13 @@ from lineage.errors import InvalidInput, NotFound, VersionTaken
 from lineage.store.graph import Row, Transaction
 
 T = TypeVar("T")
+Joined = tuple[
+    str, str, int, str
+]  # an edge: the ids of its ends, the number of the first entry that brings it, its type
 
 SEARCHED = 20_000  # characters of search text that one node keeps
 BATCH = 5_000  # nodes or edges that one statement writes
+FEW = 200  # nodes or edges that are cheaper in one statement for all than in several that are faster
 
 #: A query for each type: one that is written out in the plan merges many times faster than one in a parameter.
 EDGE_QUERIES: Mapping[EdgeType, str] = {
@@ -65,13 +69,13 @@ async def write(tx: Transaction, entries: Sequence[Entry]) -> None:
     edges = _edges(entries)
     calls = [{"now": entry.now, "by": entry.by, "run_id": entry.run_id} for entry in entries]
     await _write_nodes(tx, _mentions(entries), calls)
-    for type_ in sorted(edges):
-        for rows in _pieces(sorted(edges[type_])):
-            await _write_edges(tx, type_, rows, calls)
+    for query, rows in _statements(edges):
+        await _write_edges(tx, query, rows, calls)
 
 
 async def _write_nodes(tx: Transaction, mentions: Sequence[Mention], calls: Sequence[Row]) -> None:
-    known = await _known(tx, sorted({each.id for each in mentions}))
+    # A statement costs some milliseconds, however little it does; what is there stands the writing of a few unchanged.
+    known = await _known(tx, sorted({each.id for each in mentions})) if len(mentions) > FEW else {}
     for rows in _pieces([_node(each) for each in mentions if each.id not in known]):
         known |= {row["id"]: row for row in await tx.many("record_nodes", nodes=rows, calls=calls)}
     described = [each for each in mentions if not each.artifact.is_placeholder and each.id in known]
@@ -99,16 +103,23 @@ async def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, Row]:
     return found
 
 
-async def _write_edges(
-    tx: Transaction, type_: EdgeType, rows: Sequence[tuple[str, str, int]], calls: list[Row]
-) -> None:
-    row = await tx.one(EDGE_QUERIES[type_], edges=rows, calls=calls)
+async def _write_edges(tx: Transaction, query: str, rows: Sequence[Joined], calls: Sequence[Row]) -> None:
+    row = await tx.one(query, edges=rows, calls=calls)
     if row and row["written"] == len(rows):
         return
-    known = await _known(tx, sorted({end for source, target, _ in rows for end in (source, target)}))
-    for source, target, _ in rows:
+    known = await _known(tx, sorted({end for source, target, *_ in rows for end in (source, target)}))
+    for source, target, _, type_ in rows:
         if not {source, target} <= known.keys():
             raise NotFound(f"{type_} from {source} to {target}: one of the two is not in the graph")
+
+
+def _statements(edges: Sequence[Joined]) -> Iterator[tuple[str, Sequence[Joined]]]:
+    """The queries that write *edges*: one for a few, else one for each type."""
+    if len(edges) <= FEW:
+        yield from (("record_edges", rows) for rows in _pieces(edges))
+        return
+    for type_, query in EDGE_QUERIES.items():
+        yield from ((query, rows) for rows in _pieces([edge for edge in edges if edge[3] == type_]))
 
 
 def _mentions(entries: Sequence[Entry]) -> list[Mention]:
@@ -128,15 +139,15 @@ def _mentions(entries: Sequence[Entry]) -> list[Mention]:
     return sorted(found.values(), key=lambda mention: mention.id)
 
 
-def _edges(entries: Sequence[Entry]) -> dict[EdgeType, list[tuple[str, str, int]]]:
-    """Every edge once, by its type: the ids of its ends, and the number of the first entry that brings it."""
-    found: dict[EdgeType, dict[tuple[str, str], int]] = {}
+def _edges(entries: Sequence[Entry]) -> list[Joined]:
+    """Every edge once, in order."""
+    found: dict[tuple[str, str, EdgeType], int] = {}
     for number, entry in enumerate(entries):
         for edge in entry.edges:
             if edge.type not in EDGE_QUERIES:
                 raise InvalidInput(f"{edge.type} joins runs and artifacts, so no artifact is recorded with it")
-            found.setdefault(edge.type, {}).setdefault((edge.source, edge.target), number)
-    return {type_: [(*ends, number) for ends, number in edges.items()] for type_, edges in found.items()}
+            found.setdefault((edge.source, edge.target, edge.type), number)
+    return sorted((source, target, number, type_.value) for (source, target, type_), number in found.items())
 
 
 def _pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, artifact_id
-from lineage.errors import Conflict, InvalidInput
+from lineage.errors import Conflict, InvalidInput, NotFound
 from lineage.intake import EdgeInput, NodeInput, Ref, record_lineage
 from lineage.store import Store
 from lineage.store.artifacts import ArtifactFilter
@@ -19,6 +19,8 @@ from tests.conftest import NOW
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
 K, E = ArtifactKind, EdgeType
+#: With the first every call is written as a large one is, with the second as a small one.
+FEW = (0, 200)
 FLIGHTS = NodeInput(kind=K.DATASET, name="flights", version="1", properties={"rows": 3}, tags=("b", "a"))
 DELAY = NodeInput(kind=K.COLUMN, name="flights.delay", version="1", description="minutes")
 MODEL = NodeInput(kind=K.MODEL, name="delays", version="1", digest="d" * 64)
@@ -136,8 +138,10 @@ async def test_other_content_under_a_taken_version_is_a_conflict(store: Store) -
     assert before == await snapshot(store)
 
 
-async def test_a_placeholder_is_described_once(store: Store) -> None:
+@pytest.mark.parametrize("few", FEW)
+async def test_a_placeholder_is_described_once(store: Store, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """Of several that describe it at once, differently, one does, and the others learn of the conflict."""
+    monkeypatch.setattr("lineage.store.recording.FEW", few)
     for number in range(5):
         name = f"d{number}"
         target = Ref(kind=K.DATASET, name=name, version="1")
@@ -199,8 +203,10 @@ async def test_an_edge_that_is_refused_names_nothing(store: Store) -> None:
     assert 1 == await store.artifacts.count(ArtifactFilter())
 
 
-async def test_what_is_sent_again_is_only_read(store: Store) -> None:
+@pytest.mark.parametrize("few", FEW)
+async def test_what_is_sent_again_changes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """A repetition, whoever sends it and when, changes neither when a thing was recorded nor by whom."""
+    monkeypatch.setattr("lineage.store.recording.FEW", few)
     await send(store, NODES, EDGES)
     before = await store.artifacts.page(ArtifactFilter(), first=100)
     ids = [each.id for each in before]
@@ -286,9 +292,13 @@ async def reached(store: Store, origin: str, moment: datetime | None) -> set[str
     return {step.artifact.id for step in found.steps}
 
 
+@pytest.mark.parametrize("few", FEW)
 @pytest.mark.parametrize("type_", list(E))
-async def test_every_type_of_edge_is_recorded_or_refused(store: Store, type_: EdgeType) -> None:
+async def test_every_type_of_edge_is_recorded_or_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch, type_: EdgeType, few: int
+) -> None:
     """No edge is dropped without a word."""
+    monkeypatch.setattr("lineage.store.recording.FEW", few)
     source, target = (Artifact.defined(K.DATASET, name, {}) for name in "ab")
     edge = Edge(type=type_, source=source.id, target=target.id)
 
@@ -298,6 +308,18 @@ async def test_every_type_of_edge_is_recorded_or_refused(store: Store, type_: Ed
         assert type_ in {E.USED, E.GENERATED_BY, E.REPRODUCES}
         return
     assert [type_.value] == [each["type"] for each in await store.artifacts.dependencies([source.id])]
+
+
+@pytest.mark.parametrize("few", FEW)
+async def test_an_edge_to_nothing_takes_all_back(store: Store, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """What came with an edge whose end is not there is not recorded either, and the error names the edge."""
+    monkeypatch.setattr("lineage.store.recording.FEW", few)
+    source = Artifact.defined(K.DATASET, "a", {})
+    edge = Edge(type=E.DERIVED_FROM, source=source.id, target="nowhere")
+
+    with pytest.raises(NotFound, match=f"DERIVED_FROM from {source.id} to nowhere"):
+        await store.artifacts.record([source], [edge], now=NOW, by="ann")
+    assert 0 == await store.artifacts.count(ArtifactFilter())
 
 
 async def test_what_the_graph_cannot_hold_fails_alone(store: Store) -> None:
