@@ -10,9 +10,8 @@ from lineage.errors import InvalidInput, NotFound, VersionTaken
 from lineage.store.graph import Row, Transaction
 
 T = TypeVar("T")
-Joined = tuple[
-    str, str, int, str
-]  # an edge: the ids of its ends, the number of the first entry that brings it, its type
+#: An edge: the ids of its ends, the number of the first entry that brings it, its type.
+Joined = tuple[str, str, int, str]
 
 SEARCHED = 20_000  # characters of search text that one node keeps
 BATCH = 5_000  # nodes or edges that one statement writes
