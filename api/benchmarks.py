@@ -7,7 +7,7 @@ from strawberry.scalars import JSON
 
 from api import parts
 from api.artifacts import Artifact, joined, known, named, shown
-from api.context import Info
+from api.context import Info, changing
 from api.inputs import Named, Started, meant, started
 from api.kinds import Evaluation, MetricDefinition, Model, TrainingSet, shows
 from api.runs import Run
@@ -94,13 +94,12 @@ class BenchmarkMutation:
     async def define_benchmark(self, info: Info, input: DefineBenchmarkInput) -> DefineBenchmarkPayload:
         """Define what champions and challengers are scored on; the same one twice is one."""
         asked = meant(benchmarks.DefineBenchmark, input)
-        made = await benchmarks.define_benchmark(info.context.store, asked, by=info.context.by, now=info.context.now())
+        made = await benchmarks.define_benchmark(info.context.store, asked, **changing(info))
         return DefineBenchmarkPayload(benchmark=cast(Benchmark, shown(made)))
 
     @strawberry.mutation
     async def run_benchmark(self, info: Info, input: RunBenchmarkInput) -> RunBenchmarkPayload:
         """Score models and their champion on the same rows, and judge each model."""
-        info.context.refresh()
         asked = meant(benchmarks.RunBenchmark, input, **started(info, input))
-        run = await benchmarks.run_benchmark(info.context.store, asked, by=info.context.by, now=info.context.now())
+        run = await benchmarks.run_benchmark(info.context.store, asked, **changing(info))
         return RunBenchmarkPayload(run=Run.of(run))

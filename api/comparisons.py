@@ -6,7 +6,7 @@ from strawberry.scalars import JSON
 from api.artifacts import Artifact, shown
 from api.sdl import object_type
 from lineage import comparison as domain
-from lineage.comparison import Change
+from lineage.changes import Change
 
 strawberry.enum(Change, description="What happened to a value on the way from the first artifact to the second.")
 

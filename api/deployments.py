@@ -5,7 +5,7 @@ from typing import cast
 import strawberry
 
 from api.artifacts import shown
-from api.context import Info
+from api.context import Info, changing
 from api.inputs import Named, Started, meant, started
 from api.kinds import Deployment
 from api.runs import Run
@@ -63,9 +63,8 @@ class DeploymentMutation:
     @strawberry.mutation
     async def deploy(self, info: Info, input: DeployInput) -> DeployPayload:
         """Serve a model online; a version that is live already goes on until the new one is healthy."""
-        info.context.refresh()
         asked = meant(deployments.Deploy, input, **started(info, input))
-        run = await deployments.deploy(info.context.store, asked, by=info.context.by, now=info.context.now())
+        run = await deployments.deploy(info.context.store, asked, **changing(info))
         return DeployPayload(run=Run.of(run))
 
     @strawberry.mutation

@@ -7,7 +7,7 @@ import strawberry
 
 from api.artifacts import shown
 from api.benchmarks import Benchmark, GateVerdict
-from api.context import Info
+from api.context import Info, changing
 from api.inputs import meant
 from api.kinds import Model
 from api.pages import LARGEST_PAGE, check_first
@@ -182,36 +182,31 @@ class PromotionMutation:
     @strawberry.mutation
     async def request_promotion(self, info: Info, input: RequestPromotionInput) -> PromotionRequestPayload:
         """Ask for an alias to move to a model: the gate judges first, then a person, or the gate alone."""
-        info.context.refresh()
         asked = meant(verbs.RequestPromotion, input, executor=input.executor or info.context.services.settings.executor)
-        made = await verbs.request_promotion(info.context.store, asked, by=info.context.by, now=info.context.now())
+        made = await verbs.request_promotion(info.context.store, asked, **changing(info))
         return PromotionRequestPayload(promotion=PromotionRequest.of(made))
 
     @strawberry.mutation
     async def approve_promotion(self, info: Info, input: ApprovePromotionInput) -> PromotionRequestPayload:
         """Say yes: the alias moves, unless somebody has moved it since it was asked for."""
-        info.context.refresh()
         asked = meant(verbs.Approve, input)
-        found = await verbs.approve_promotion(info.context.store, asked, by=info.context.by, now=info.context.now())
+        found = await verbs.approve_promotion(info.context.store, asked, **changing(info))
         return PromotionRequestPayload(promotion=PromotionRequest.of(found))
 
     @strawberry.mutation
     async def reject_promotion(self, info: Info, input: RejectPromotionInput) -> PromotionRequestPayload:
         """Say no: the alias stays where it is."""
-        found = await verbs.reject_promotion(
-            info.context.store, input.id, reason=input.reason, by=info.context.by, now=info.context.now()
-        )
+        found = await verbs.reject_promotion(info.context.store, input.id, reason=input.reason, **changing(info))
         return PromotionRequestPayload(promotion=PromotionRequest.of(found))
 
     @strawberry.mutation
     async def rollback(self, info: Info, input: RollbackInput) -> RollbackPayload:
         """Point an alias at the version before again; twice goes two versions back."""
-        info.context.refresh()
         if not (input.asset or input.name):
             raise InvalidInput("say whose alias: the id of the asset, or the name of the models", field="name")
         asset = input.asset or asset_id(ArtifactKind.MODEL, input.namespace, input.name or "")
         asked = verbs.Rollback(asset=asset, alias=input.alias, reason=input.reason)
-        done = await verbs.rollback(info.context.store, asked, by=info.context.by, now=info.context.now())
+        done = await verbs.rollback(info.context.store, asked, **changing(info))
         former = await _artifact(info, done.former)
         return RollbackPayload(
             alias=done.alias, model=cast(Model, shown(done.model)), former=cast(Model | None, former)

@@ -4,7 +4,7 @@ from typing import Any
 
 import strawberry
 
-from api.context import Info
+from api.context import Info, changing
 from api.inputs import ResourcesInput, meant
 from api.runs import Run
 from api.sdl import input_type, object_type
@@ -125,8 +125,7 @@ class ReproductionMutation:
 
 
 async def _queued(info: Info, input: Again, verb: Any, of: str) -> ReproducePayload:
-    info.context.refresh()
     resources = meant(requests.Resources, input.resources) if input.resources else None
     asked = meant(reproduction.Reproduce, input, of=of, resources=resources)
-    run = await verb(info.context.store, asked, by=info.context.by, now=info.context.now())
+    run = await verb(info.context.store, asked, **changing(info))
     return ReproducePayload(run=Run.of(run))

@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
-from api.context import Info
+from api.context import Info, changing
 from api.firings import Firing, page_firings
 from api.inputs import mapping, meant
 from api.pages import LARGEST_PAGE, PAGE, Connection, check_first
@@ -197,7 +197,7 @@ class ScheduleMutation:
     async def create_schedule(self, info: Info, input: CreateScheduleInput) -> SchedulePayload:
         """Do an action again and again; the same schedule twice is one."""
         asked = meant(verbs.CreateSchedule, input, spec=spec_of(info, input.action, input.spec))
-        made = await verbs.create_schedule(info.context.store, asked, by=info.context.by, now=info.context.now())
+        made = await verbs.create_schedule(info.context.store, asked, **changing(info))
         return _shown(made)
 
     @strawberry.mutation

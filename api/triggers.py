@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 from strawberry.scalars import JSON
 
-from api.context import Info
+from api.context import Info, changing
 from api.firings import Firing, page_firings
 from api.inputs import meant
 from api.pages import LARGEST_PAGE, PAGE, Connection, check_first
@@ -145,7 +145,7 @@ class TriggerMutation:
     async def create_trigger(self, info: Info, input: CreateTriggerInput) -> TriggerPayload:
         """Do an action whenever something happens; the same trigger twice is one."""
         asked = meant(verbs.CreateTrigger, input, spec=spec_of(info, input.action, input.spec))
-        made = await verbs.create_trigger(info.context.store, asked, by=info.context.by, now=info.context.now())
+        made = await verbs.create_trigger(info.context.store, asked, **changing(info))
         return TriggerPayload(trigger=Trigger.of_domain(made))
 
     @strawberry.mutation

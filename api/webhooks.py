@@ -5,7 +5,7 @@ from typing import Any
 
 import strawberry
 
-from api.context import Info
+from api.context import Info, changing
 from api.inputs import meant
 from api.pages import LARGEST_PAGE, PAGE, Connection, check_first, encode, moment, page
 from api.sdl import input_type, object_type
@@ -188,7 +188,7 @@ class WebhookMutation:
     async def create_webhook(self, info: Info, input: CreateWebhookInput) -> WebhookPayload:
         """Tell an address of events from now on; the same webhook twice is one."""
         asked = meant(verbs.CreateWebhook, input)
-        made = await verbs.create_webhook(info.context.store, asked, by=info.context.by, now=info.context.now())
+        made = await verbs.create_webhook(info.context.store, asked, **changing(info))
         return WebhookPayload(webhook=Webhook.of(made))
 
     @strawberry.mutation

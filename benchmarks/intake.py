@@ -10,31 +10,26 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import anyio
-import httpx
-import orjson
 
 from benchmarks.graphs import Generated, generate
-from benchmarks.harness import Row, elapsed, parser, show, whole_stack
-from benchmarks.raw import Raw
+from benchmarks.harness import Row, elapsed, parser, show
+from benchmarks.raw import batches
+from benchmarks.target import Target, opened
 from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.intake import EdgeInput, NodeInput, Ref, record_lineage
-from lineage.store import Store
-from lineage.store.graph import Graph
 
 RECORD = "mutation($input: RecordLineageInput!) { recordLineage(input: $input) { nodes edges } }"
-CALL, CLIENTS = 10_000, 16
+CLIENTS = 16
 #: Of raw; and events a second, twenty times what Marquez takes.
 AIM, STREAM_AIM = 0.5, 600
 
 
-class Target:
-    """An empty graph, and the ways into it."""
-
-    def __init__(self, graph: Graph, raw: Raw, http: httpx.AsyncClient) -> None:
-        self.graph, self.raw, self.http, self.store = graph, raw, http, Store(graph)
+class Intake(Target):
+    """The ways into an empty graph."""
 
     async def by_raw(self, made: Generated) -> None:
         """Plain Cypher."""
@@ -42,9 +37,9 @@ class Target:
 
     async def by_store(self, made: Generated) -> None:
         """The product, in process."""
-        for nodes in pieces(list(made.node_inputs())):
+        for nodes in batches(list(made.node_inputs())):
             await self._record([NodeInput(**plain(each)) for each in nodes], [])
-        for edges in pieces(list(made.edge_inputs())):
+        for edges in batches(list(made.edge_inputs())):
             await self._record([], [edge(each) for each in edges])
 
     async def _record(self, nodes: Sequence[NodeInput], edges: Sequence[EdgeInput]) -> None:
@@ -52,18 +47,14 @@ class Target:
 
     async def by_http(self, made: Generated) -> None:
         """The product, over HTTP."""
-        for nodes in pieces(list(made.node_inputs())):
-            await self.post(nodes, [])
-        for edges in pieces(list(made.edge_inputs())):
-            await self.post([], edges)
+        for nodes in batches(list(made.node_inputs())):
+            await self.send(nodes, [])
+        for edges in batches(list(made.edge_inputs())):
+            await self.send([], edges)
 
-    async def post(self, nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> None:
+    async def send(self, nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> None:
         """One call of the API."""
-        variables = {"input": {"producer": "benchmark", "nodes": nodes, "edges": edges}}
-        content = orjson.dumps({"query": RECORD, "variables": variables})
-        reply = await self.http.post("/graphql", content=content, headers={"content-type": "application/json"})
-        answer = orjson.loads(reply.content)
-        assert "errors" not in answer, answer
+        await self.post(RECORD, input={"producer": "benchmark", "nodes": nodes, "edges": edges})
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,32 +68,15 @@ def edge(item: Mapping[str, Any]) -> EdgeInput:
     return EdgeInput(type=EdgeType[item["type"]], source=source, target=target)
 
 
-def pieces(items: Sequence[Any]) -> list[Sequence[Any]]:
-    """*items* in calls."""
-    return [items[start : start + CALL] for start in range(0, len(items), CALL)]
-
-
-async def opened(stack: AsyncExitStack) -> Target:
-    """A server of its own with an empty graph."""
-    served = await stack.enter_async_context(whole_stack(heap="2g", query_timeout=120.0))
-    at = served.settings
-    graph, raw = await Graph.open(at.neo4j_uri, at.neo4j_user, at.neo4j_password, timeout=120), Raw(at)
-    stack.push_async_callback(graph.close)
-    stack.push_async_callback(raw.close)
-    await Store(graph).migrate(now=datetime.now(UTC))
-    http = httpx.AsyncClient(base_url=served.url, timeout=300, trust_env=False)
-    return Target(graph, raw, await stack.enter_async_context(http))
-
-
 async def bulk(nodes: int) -> list[Row]:
     """The same graph, each way."""
     made, rows, rates = generate(nodes), list[Row](), dict[str, float]()
     for way in ("raw", "store", "HTTP"):
         async with AsyncExitStack() as stack:
-            target = await opened(stack)
+            target = Intake(**vars(await opened(stack)))
             call = {"raw": target.by_raw, "store": target.by_store, "HTTP": target.by_http}[way]
             await call(generate(2_000, seed=3))  # plans are cached, and Java is warm
-            seconds = await elapsed(lambda call=call: call(made)) / 1000  # type: ignore[misc]
+            seconds = await elapsed(partial(call, made)) / 1000
         rates[way] = (len(made.kinds) + len(made.edges)) / seconds
         row: Row = {"way": way, "nodes": len(made.kinds), "edges": len(made.edges), "seconds": round(seconds, 1)}
         rows.append(row | {"per_second": round(rates[way]), "of_raw": round(rates[way] / rates["raw"], 2), "aim": AIM})
@@ -119,12 +93,12 @@ async def stream(events: int) -> Row:
     waiting = deque(zip(made.node_inputs(), links.values(), strict=True))
     total = len(waiting)
     async with AsyncExitStack() as stack:
-        target = await opened(stack)
+        target = Intake(**vars(await opened(stack)))
 
         async def client() -> None:
             while waiting:
                 node, edges = waiting.popleft()
-                await target.post([node], edges)
+                await target.send([node], edges)
 
         began = asyncio.get_running_loop().time()
         async with anyio.create_task_group() as tasks:

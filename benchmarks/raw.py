@@ -128,9 +128,8 @@ class Raw:
         made = [node(graph, number) for number in range(len(graph.kinds))]
         for nodes in batches(made):
             await self.write(NODES, nodes=nodes)
-        for nodes in batches(made):
-            named = [{**each, "asset": asset(graph, n)} for n, each in zip(numbers(nodes), nodes, strict=True)]
-            await self.write(ASSETS, nodes=named)
+        for nodes in batches([{**each, "asset": asset(graph, number)} for number, each in enumerate(made)]):
+            await self.write(ASSETS, nodes=nodes)
         await self.link(graph)
 
     async def link(self, graph: Generated) -> None:
@@ -155,11 +154,6 @@ def node(graph: Generated, number: int) -> dict[str, Any]:
         "created_by": "benchmark",
         "is_placeholder": False,
     }
-
-
-def numbers(nodes: Sequence[dict[str, Any]]) -> list[int]:
-    """The numbers of nodes, by their digests."""
-    return [int(each["digest"], 16) for each in nodes]
 
 
 def asset(graph: Generated, number: int) -> str:

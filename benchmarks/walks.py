@@ -10,20 +10,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
 import anyio
-import httpx
-import orjson
 import psutil
 
 from benchmarks.graphs import Generated, generate
-from benchmarks.harness import Row, Served, elapsed, in_turn, parser, percentile, ratio, show, whole_stack
-from benchmarks.raw import Raw
-from lineage.store import Store
-from lineage.store.graph import Graph
+from benchmarks.harness import Row, elapsed, in_turn, parser, percentile, ratio, show
+from benchmarks.target import Target, opened
 from lineage.store.walks import Direction
 
 COUNTS = "query($id: ID!) { impact(of: [$id], first: 1) { totalCount counts { kind count } complete } }"
@@ -38,21 +33,10 @@ AIMS = {"counts": 1.3, "first page of 100": 2.0, "10,000 as columns": 3.0, "10,0
 
 
 @dataclass
-class Bench:
-    """One size of the graph, and the three ways to ask it."""
+class Bench(Target):
+    """One size of the graph, and the ways to ask it."""
 
     graph: Generated
-    raw: Raw
-    store: Store
-    http: httpx.AsyncClient
-    api: int
-
-    async def post(self, query: str, **variables: Any) -> Any:
-        """What the API answers."""
-        reply = await self.http.post("/graphql", json={"query": query, "variables": variables})
-        answer = orjson.loads(reply.content)
-        assert "errors" not in answer, answer
-        return answer["data"]
 
     async def counted(self, id: str) -> int:
         """How many the API says that there are."""
@@ -81,20 +65,11 @@ class Bench:
         return (await self.store.walks.walk([id], Direction.DOWN, first=first)).total
 
 
-async def opened(stack: AsyncExitStack, nodes: int) -> Bench:
+async def loaded(stack: AsyncExitStack, nodes: int) -> Bench:
     """A server with a graph of *nodes*."""
-    served: Served = await stack.enter_async_context(whole_stack(heap="2g", query_timeout=120.0))
-    at = served.settings
-    graph = await Graph.open(at.neo4j_uri, at.neo4j_user, at.neo4j_password, timeout=120)
-    stack.push_async_callback(graph.close)
-    raw, made = Raw(at), generate(nodes)
-    stack.push_async_callback(raw.close)
-    store = Store(graph)
-    await store.migrate(now=datetime.now(UTC))
-    await raw.load(made)
-    http = httpx.AsyncClient(base_url=served.url, timeout=120, trust_env=False)
-    await stack.enter_async_context(http)
-    return Bench(made, raw, store, http, served.api)
+    bench = Bench(**vars(await opened(stack)), graph=generate(nodes))
+    await bench.raw.load(bench.graph)
+    return bench
 
 
 def questions(bench: Bench) -> dict[tuple[str, str], dict[str, Callable[[], Awaitable[Any]]]]:
@@ -198,7 +173,7 @@ async def memory(bench: Bench, times: int = 20) -> Row:
 async def measure(sizes: Sequence[int], repeats: int) -> list[Row]:
     """Everything, at every size."""
     async with AsyncExitStack() as stack:
-        benches = {size: await opened(stack, size) for size in sizes}
+        benches = {size: await loaded(stack, size) for size in sizes}
         rows = await asked(benches, repeats)
         largest = benches[max(sizes)]
         rows += await concurrently(largest)

@@ -4,10 +4,10 @@ import difflib
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from lineage.artifacts import WALKED, Artifact, ArtifactKind
+from lineage.changes import Change
 from lineage.errors import InvalidInput, LineageError
 from lineage.files import Files
 from lineage.store import Store
@@ -21,14 +21,6 @@ DIFF_LINES = 400  # lines of the difference between two files that are shown
 #: What there is to say of one side: section → name → value.
 Described = Mapping[str, Mapping[str, Any]]
 Tree = Mapping[str, bytes]
-
-
-class Change(StrEnum):
-    """What happened to a value on the way from the first artifact to the second."""
-
-    ADDED = "ADDED"
-    REMOVED = "REMOVED"
-    CHANGED = "CHANGED"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ class Gap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verified:
+class VerifiedDigest:
     """Bytes that were read again: what they are, the digest recorded, and whether they still have it."""
 
     what: str
@@ -45,7 +45,7 @@ class Audit:
     model: Artifact
     facts: Sequence[Fact]
     gaps: Sequence[Gap]
-    verified: Sequence[Verified] = field(default_factory=tuple)
+    verified: Sequence[VerifiedDigest] = field(default_factory=tuple)
 
     @property
     def complete(self) -> bool:

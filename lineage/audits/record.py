@@ -42,6 +42,7 @@ class Record:
 
 
 async def read(store: Store, model: Artifact, trial_counts: Counts | None) -> Record:
+    """All that there is about *model*; *trial_counts* tells how many trials of a run ended in which way."""
     walk = await store.walks.walk([model.id], Direction.UP, first=MOST, retracted=True)
     upstream: dict[ArtifactKind, list[Artifact]] = {}
     for step in walk.steps:
@@ -53,7 +54,6 @@ async def read(store: Store, model: Artifact, trial_counts: Counts | None) -> Re
     known = [model.id, *(step.artifact.id for step in walk.steps), *evaluations, *made]
     makers = await store.runs.makers(known)
     runs = {run.id: run for each in makers.values() for run in each}
-    places = await _places(store, list(runs))
     tunes = [run for run in runs.values() if run.kind == "TUNE" and run.result.get("model") == model.id]
     return Record(
         model=model,
@@ -66,8 +66,8 @@ async def read(store: Store, model: Artifact, trial_counts: Counts | None) -> Re
         aliases=await store.artifacts.alias_history(asset_id(model.kind, model.namespace, model.name)),
         trials=await trial_counts(tunes[0].id) if tunes and trial_counts else {},
         columns=await _columns(store, upstream),
-        images=places,
-        served={each.id: await _served(store, each) for each in made.values() if each.kind is K.DEPLOYMENT},
+        images=await _images(store, list(runs)),
+        served=await _served(store, [each for each in made.values() if each.kind is K.DEPLOYMENT]),
     )
 
 
@@ -81,7 +81,7 @@ async def _columns(store: Store, upstream: Mapping[ArtifactKind, Sequence[Artifa
     return {id: sorted(read) for id, read in found.items()}
 
 
-async def _places(store: Store, runs: Sequence[str]) -> list[tuple[Artifact, Sequence[str]]]:
+async def _images(store: Store, runs: Sequence[str]) -> list[tuple[Artifact, Sequence[str]]]:
     """The images that *runs* ran in, by name."""
     housed: dict[str, list[str]] = {}
     for id, trace in (await store.runs.traces(runs)).items():
@@ -92,6 +92,11 @@ async def _places(store: Store, runs: Sequence[str]) -> list[tuple[Artifact, Seq
     return [(each, sorted(housed[each.id])) for each in images]
 
 
-async def _served(store: Store, deployment: Artifact) -> list[Mapping[str, Any]]:
-    history = await store.endpoints.history(endpoint_id(deployment.namespace, deployment.name))
-    return [each for each in history if each["deployment"] == deployment.id]
+async def _served(store: Store, deployments: Sequence[Artifact]) -> dict[str, list[Mapping[str, Any]]]:
+    """When each of *deployments* was live; versions of one name share an endpoint."""
+    found: dict[str, list[Mapping[str, Any]]] = {each.id: [] for each in deployments}
+    for endpoint in sorted({endpoint_id(each.namespace, each.name) for each in deployments}):
+        for live in await store.endpoints.history(endpoint):
+            if live["deployment"] in found:
+                found[live["deployment"]].append(live)
+    return found

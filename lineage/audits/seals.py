@@ -4,22 +4,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from lineage.artifacts import canonical, digest_of
+from lineage.changes import Change
 from lineage.errors import InvalidInput
 
 Document = Mapping[str, Any]
 Key = tuple[str, str, str | None]
-
-
-class Changed(StrEnum):
-    """What happened to a statement between two audits."""
-
-    ADDED = "ADDED"
-    REMOVED = "REMOVED"
-    CHANGED = "CHANGED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +20,7 @@ class Difference:
 
     section: str
     name: str
-    change: Changed
+    change: Change
     before: Any = None
     after: Any = None
 
@@ -63,7 +55,7 @@ def differences(earlier: Document, later: Document) -> list[Difference]:
     found += _differ({key: before[key] for key in both}, {key: after[key] for key in both})
     if earlier["model"]["id"] != later["model"]["id"]:
         ids = {"before": earlier["model"]["id"], "after": later["model"]["id"]}
-        found.insert(0, Difference(section="model", name="id", change=Changed.CHANGED, **ids))
+        found.insert(0, Difference(section="model", name="id", change=Change.CHANGED, **ids))
     return found
 
 
@@ -72,7 +64,7 @@ def _differ(before: Mapping[Key, Sequence[Any]], after: Mapping[Key, Sequence[An
         old, new = before.get(key), after.get(key)
         if old is not None and new is not None and sorted(map(canonical, old)) == sorted(map(canonical, new)):
             continue
-        change = Changed.ADDED if old is None else Changed.REMOVED if new is None else Changed.CHANGED
+        change = Change.ADDED if old is None else Change.REMOVED if new is None else Change.CHANGED
         yield Difference(section=key[0], name=key[1], change=change, before=_one(old), after=_one(new))
 
 

@@ -166,8 +166,7 @@ def _use(record: Record) -> Iterator[Fact]:
             value: Any = {"kind": each.kind.value, "rows": each.body.get("rows")}
             yield Fact(section="use", name=each.name, value=value, source=each.id)
             continue
-        served = record.served.get(each.id, ())
-        value = [{"since": _text(live["since"]), "until": _text(live["until"])} for live in served]
+        value = [{"since": _text(live["since"]), "until": _text(live["until"])} for live in record.served[each.id]]
         yield Fact(section="deployments", name=f"{each.name} {each.version}", value=value, source=each.id)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
 from lineage.artifacts import Artifact, ArtifactKind
-from lineage.audits.facts import ODD, Verified
+from lineage.audits.facts import ODD, VerifiedDigest
 from lineage.audits.record import Record
 from lineage.errors import DigestMismatch, LineageError
 from lineage.files import Files
@@ -11,7 +11,7 @@ from lineage.files import Files
 K = ArtifactKind
 
 
-async def verify(record: Record, files: Files) -> AsyncIterator[Verified]:
+async def verify(record: Record, files: Files) -> AsyncIterator[VerifiedDigest]:
     """Read again what is recorded: registered datasets where they lie, the rest from the artifact store."""
     from lineage.data import datasets  # brings DuckDB, which readers of the graph can do without
 
@@ -22,7 +22,9 @@ async def verify(record: Record, files: Files) -> AsyncIterator[Verified]:
             named = list(kept(artifact))
         except ODD as error:
             message = f"what is recorded has another shape than ours: {error!r:.200}"
-            yield Verified(what=f"{artifact.kind.value} {artifact.name}", digest="", verified=False, message=message)
+            yield VerifiedDigest(
+                what=f"{artifact.kind.value} {artifact.name}", digest="", verified=False, message=message
+            )
             continue
         for what, sha256 in named:
             yield await _checked(what, sha256, files.verify(sha256))
@@ -66,11 +68,12 @@ def _predictions_file(predictions: Artifact) -> Iterator[tuple[str, str]]:
 KEPT: Mapping[ArtifactKind, Kept] = {K.TRAINING_SET: _splits, K.MODEL_CODE: _archive, K.ENVIRONMENT: _lock}
 
 
-async def _checked(what: str, digest: str | None, check: Awaitable[None]) -> Verified:
+async def _checked(what: str, digest: str | None, check: Awaitable[None]) -> VerifiedDigest:
+    message: str | None = None
     try:
         await check
     except DigestMismatch:  # without the digest found: who brought the address need not learn what lies there
-        return Verified(what=what, digest=digest or "", verified=False, message="the bytes are not those recorded")
+        message = "the bytes are not those recorded"
     except (LineageError, OSError, ValueError) as error:  # names from outside may be none that a file can have
-        return Verified(what=what, digest=digest or "", verified=False, message=str(error))
-    return Verified(what=what, digest=digest or "", verified=True)
+        message = str(error)
+    return VerifiedDigest(what=what, digest=digest or "", verified=message is None, message=message)

@@ -7,6 +7,9 @@ from typing import Any, Self
 
 from lineage.artifacts import ArtifactKind
 from lineage.audits import report
+from lineage.audits.facts import Fact as Fact
+from lineage.audits.facts import Gap as Gap
+from lineage.audits.facts import VerifiedDigest as VerifiedDigest
 from lineage.client.answers import known
 
 
@@ -40,34 +43,6 @@ class Artifact:
 
     def __str__(self) -> str:
         return f"{self.kind.value} {self.name} {self.version}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gap:
-    """Something about a model that the graph does not know."""
-
-    section: str
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fact:
-    """Something that the graph knows about a model, and the id of the node that says so."""
-
-    section: str
-    name: str
-    value: Any
-    source: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerifiedDigest:
-    """Bytes that were read again, and whether they are still those that were recorded."""
-
-    what: str
-    digest: str
-    verified: bool
-    message: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

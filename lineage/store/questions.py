@@ -99,10 +99,14 @@ class Question:
             raise InvalidInput(f"a walk does not go over {wrong[0].value}, which joins runs", field="types")
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it goes on everywhere, over every edge but perhaps those to evaluations."""
+        return not self.stop.kinds and not self.stop.ids and set(self.types) >= set(WALKED)
+
+    @property
     def is_wide(self) -> bool:
         """Whether nothing narrows it but an instant, and what was retracted."""
-        has_stops = self.stop.kinds or self.stop.ids
-        return not has_stops and set(self.types) >= set(LINEAGE) and self.max_depth is None and self.shown.is_all
+        return self.is_plain and set(self.types) == set(LINEAGE) and self.max_depth is None and self.shown.is_all
 
     def query(self, verb: str) -> str:
         """The name of the query that does *verb*; its pattern ends at the greatest depth, and one behind to count."""
@@ -116,7 +120,7 @@ class Question:
             "types": [type_.value for type_ in self.types],
             "as_of": self.as_of or FOREVER,
             "is_now": self.as_of is None,
-            "is_plain": not self.stop.kinds and not self.stop.ids and set(self.types) >= set(WALKED),
+            "is_plain": self.is_plain,
             "stop_kinds": [kind.value for kind in self.stop.kinds],
             "stop_ids": list(self.stop.ids),
             "show_stops": self.stop.is_shown,

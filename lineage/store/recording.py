@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from lineage.artifacts import Artifact, Edge, EdgeType, asset_id, canonical
 from lineage.errors import InvalidInput, NotFound, VersionTaken
+from lineage.store import columns
 from lineage.store.graph import Row, Transaction
 
 T = TypeVar("T")
@@ -95,10 +96,7 @@ async def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for part in _pieces(ids):
         row = await tx.one("known_nodes", ids=part)
-        columns: Mapping[str, list[str]] = row["columns"] if row else {}
-        for values in zip(*columns.values(), strict=True):
-            node = dict(zip(columns, values, strict=True))
-            found[node["id"]] = node
+        found |= {node["id"]: node for node in columns.rows(row["columns"] if row else {})}
     return found
 
 

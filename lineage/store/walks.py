@@ -68,23 +68,6 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """A page of an answer as columns, and whether there is more behind it."""
-
-    columns: Columns
-    has_next: bool
-
-    @property
-    def cursor(self) -> tuple[int, str] | None:
-        """Where the next page goes on."""
-        ids = self.columns["id"]
-        return (self.columns["distance"][-1], ids[-1]) if ids else None
-
-
-NOTHING = Table(columns={"id": [], "distance": []}, has_next=False)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Walk:
     """A page of an answer, and the truth about the whole: how many, of which kinds, and whether anything was cut.
 
@@ -95,17 +78,8 @@ class Walk:
     counts: Mapping[ArtifactKind, int]
     truncated_by: Sequence[Limit]
     whole_to: int | None
-    table: Table
-
-    @property
-    def steps(self) -> list[Step]:
-        """The page, artifact by artifact."""
-        return _steps(self.table.columns)
-
-    @property
-    def has_next(self) -> bool:
-        """Whether there is more behind the page."""
-        return self.table.has_next
+    steps: Sequence[Step] = ()
+    has_next: bool = False
 
     @property
     def complete(self) -> bool:
@@ -120,6 +94,23 @@ class Facets:
     kinds: Mapping[ArtifactKind, int]
     owners: Mapping[str, int]
     deployments: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A page of an answer as columns, and whether there is more behind it."""
+
+    columns: Columns
+    has_next: bool
+
+    @property
+    def cursor(self) -> tuple[int, str] | None:
+        """Where the next page goes on."""
+        ids = self.columns["id"]
+        return (self.columns["distance"][-1], ids[-1]) if ids else None
+
+
+NOTHING = Table(columns={"id": [], "distance": []}, has_next=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,12 +197,7 @@ class Walks:
         return await self.answer(question, first=first, after=after, most=most)
 
     async def answer(
-        self,
-        question: Question,
-        *,
-        first: int = 100,
-        after: tuple[int, str] | None = None,
-        most: int = MOST,
+        self, question: Question, *, first: int = 100, after: tuple[int, str] | None = None, most: int = MOST
     ) -> Walk:
         """What *question* asks; the starts are not in it. With *first* 0 it is counted alone, and nothing is fetched.
 
@@ -237,12 +223,14 @@ class Walks:
             counts[ArtifactKind(kind)] += many
         # What is on the page is no farther than this, so that its walk may end there.
         near = replace(question, max_depth=min(depth, max(tally.reach(first + 1, after), 1)))
+        page = await self._table(near, live, first, after, WHOLE)
         return Walk(
             total=counts.total(),
             counts=counts,
             truncated_by=cut,
             whole_to=depth if cut else None,
-            table=await self._table(near, live, first, after, WHOLE),
+            steps=_steps(page.columns),
+            has_next=page.has_next,
         )
 
     async def facets(self, question: Question) -> Facets:

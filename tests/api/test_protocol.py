@@ -8,13 +8,14 @@ import pytest
 
 from lineage.errors import Unavailable
 from lineage.files import Files
-from lineage.runs import Lease, Outcome, Run, RunKind, RunState, new_run_id
+from lineage.runs import Lease, Outcome, RunKind, RunState
 from lineage.searchspace import SearchSpace
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.tuning.studies import Studies
 from tests.api.serving import Client
 from tests.conftest import NOW
+from tests.runs import a_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 TTL = timedelta(seconds=30)
@@ -27,16 +28,7 @@ async def _attempt(store: Store, lease: Lease, token: str) -> Lease:
 
 async def a_tuning_run(store: Store, *, trials: int = 3, token: str = "secret") -> Lease:
     """A run that tunes x, in its first attempt, whose work shows *token*."""
-    run = Run(
-        id=new_run_id(),
-        kind=RunKind.TUNE,
-        state=RunState.QUEUED,
-        executor="process",
-        spec={},
-        created_at=NOW,
-        created_by="t",
-    )
-    await store.runs.create(run)
+    run = await store.runs.create(a_run(RunKind.TUNE, created_by="t"))
     lease = await store.runs.lease("w", executors=["process"], now=NOW, ttl=TTL)
     assert lease is not None
     studies = Studies(store.graph)

@@ -14,10 +14,11 @@ from gql.transport.websockets import WebsocketsTransport
 
 from api.subscriptions import Tail
 from lineage.artifacts import Artifact, ArtifactKind
-from lineage.runs import Lease, Outcome, Run, RunKind, RunState, new_run_id
+from lineage.runs import Lease, Outcome, RunKind, RunState
 from lineage.store import Store
 from tests.api.serving import Client
 from tests.conftest import NOW
+from tests.runs import a_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 K = ArtifactKind
@@ -35,16 +36,7 @@ async def subscriber(client: Client) -> AsyncIterator[AsyncClientSession]:
 
 async def test_a_run_is_watched_to_its_end(client: Client, store: Store) -> None:
     """A watcher sees the run as it is, each change that any process makes, and the end."""
-    run = Run(
-        id=new_run_id(),
-        kind=RunKind.INGEST,
-        state=RunState.QUEUED,
-        executor="process",
-        spec={},
-        created_at=NOW,
-        created_by="t",
-    )
-    await store.runs.create(run)
+    run = await store.runs.create(a_run(RunKind.INGEST, created_by="t"))
     query = gql("subscription ($id: ID!) { runUpdated(id: $id) { state progress } }")
     query.variable_values = {"id": run.id}
     seen: list[tuple[str, float | None]] = []

@@ -16,10 +16,11 @@ from executors.jobs.job import Job
 from executors.process import ProcessExecutor
 from executors.testing import calling
 from lineage.files import Files
-from lineage.runs import Run, RunKind, RunState, new_run_id
+from lineage.runs import RunKind, RunState
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.tuning.studies import Studies
+from tests.runs import a_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
@@ -55,16 +56,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 async def a_job(store: Store, settings: Settings, executor: ProcessExecutor, kind: type[Job] = Job) -> Job:
     """A run that a worker has just taken."""
     now = datetime.now(UTC)
-    run = Run(
-        id=new_run_id(),
-        kind=RunKind.TUNE,
-        state=RunState.QUEUED,
-        executor="process",
-        spec={},
-        created_at=now,
-        created_by="ann",
-    )
-    await store.runs.create(run)
+    await store.runs.create(a_run(RunKind.TUNE, created_at=now))
     lease = await store.runs.lease("w", executors=["process"], now=now, ttl=timedelta(minutes=5))
     assert lease is not None
     job = kind(
@@ -106,7 +98,7 @@ async def test_no_piece_of_the_log_is_lost_when_the_work_ends(store: Store, sett
     """A piece that is being carried over at the very end of the work is in the run's log, once, as the others are."""
     executor = ProcessExecutor(settings)
     job = await a_job(store, settings, executor, Slow)
-    body = "[print('line', n, flush=True) or time.sleep(0.1) for n in range(10)]; sys.exit(3)"
+    body = "for n in range(10): print('line', n, flush=True); time.sleep(0.1)\n    sys.exit(3)"
 
     await stage._follow(job, await executor.start(bench.fit(calling(body))), None)
 

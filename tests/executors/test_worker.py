@@ -11,9 +11,10 @@ from executors.jobs.job import Job, Landing
 from executors.worker import Worker
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, Unavailable
-from lineage.runs import Run, RunKind, RunState, new_run_id
+from lineage.runs import Run, RunKind, RunState
 from lineage.settings import Settings
 from lineage.store import Store
+from tests.runs import a_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
@@ -30,19 +31,9 @@ def a_worker(store: Store, settings: Settings, work: Work, **more: Any) -> Worke
     return Worker(store, settings, name="w", jobs={RunKind.INGEST: work}, **more)
 
 
-async def a_run(store: Store, **more: Any) -> Run:
+async def queued(store: Store, **more: Any) -> Run:
     """A queued run."""
-    run = Run(
-        id=new_run_id(),
-        kind=RunKind.INGEST,
-        state=RunState.QUEUED,
-        executor="process",
-        spec={},
-        created_at=now(),
-        created_by="ann",
-        **more,
-    )
-    return await store.runs.create(run)
+    return await store.runs.create(a_run(RunKind.INGEST, created_at=now(), **more))
 
 
 async def test_what_a_run_makes_lands_with_its_end(store: Store, settings: Settings) -> None:
@@ -52,7 +43,7 @@ async def test_what_a_run_makes_lands_with_its_end(store: Store, settings: Setti
     async def work(job: Job) -> Landing:
         return Landing(artifacts=[made], result={"dataset": made.id})
 
-    run = await a_run(store)
+    run = await queued(store)
     assert await a_worker(store, settings, work).step()
 
     done = await store.runs.get(run.id)
@@ -69,7 +60,7 @@ async def test_a_passing_failure_is_tried_again_later(store: Store, settings: Se
         await job.begin_attempt()
         raise ExecutionFailed("the machine went away", reason="LOST")
 
-    run = await a_run(store, max_attempts=2)
+    run = await queued(store, max_attempts=2)
     clock = [now()]
     worker = a_worker(store, settings, work, now=lambda: clock[0])
 
@@ -89,7 +80,7 @@ async def test_failing_before_any_work_counts_as_an_attempt(store: Store, settin
     async def work(job: Job) -> Landing:
         raise ExecutionFailed("the environment could not be prepared", reason="ERROR")
 
-    run = await a_run(store, max_attempts=1)
+    run = await queued(store, max_attempts=1)
     await a_worker(store, settings, work).step()
 
     done = await store.runs.get(run.id)
@@ -102,7 +93,7 @@ async def test_bad_input_is_not_tried_again(store: Store, settings: Settings) ->
     async def work(job: Job) -> Landing:
         raise InvalidInput("the table is empty", field="uri")
 
-    run = await a_run(store)
+    run = await queued(store)
     await a_worker(store, settings, work).step()
 
     done = await store.runs.get(run.id)
@@ -115,7 +106,7 @@ async def test_a_fault_of_ours_ends_the_run_and_not_the_worker(store: Store, set
     async def work(job: Job) -> Landing:
         raise ZeroDivisionError("secret detail")
 
-    run = await a_run(store, max_attempts=1)
+    run = await queued(store, max_attempts=1)
     await a_worker(store, settings, work).step()
 
     done = await store.runs.get(run.id)
@@ -134,7 +125,7 @@ async def test_a_run_waits_while_something_is_away(store: Store, settings: Setti
             raise Unavailable("Neo4j does not answer")
         return Landing(result={"calls": len(calls)})
 
-    run = await a_run(store)
+    run = await queued(store)
     await a_worker(store, settings, work).step()
 
     done = await store.runs.get(run.id)
@@ -152,7 +143,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(store: Store, setting
         assert other is not None
         return Landing(artifacts=[made])
 
-    run = await a_run(store)
+    run = await queued(store)
     await a_worker(store, settings, work).step()
 
     assert {} == await store.artifacts.by_ids([made.id])
@@ -169,7 +160,7 @@ async def test_a_cancel_reaches_the_work(store: Store, settings: Settings) -> No
         job.check_cancelled()
         return Landing()
 
-    run = await a_run(store)
+    run = await queued(store)
     quick = Settings(**{**vars(settings), "lease_seconds": 0.6})
     await a_worker(store, quick, work).step()
 
@@ -184,7 +175,7 @@ async def test_a_worker_that_stops_hands_its_run_over_at_once(store: Store, sett
         await anyio.sleep_forever()
         return Landing()
 
-    run = await a_run(store)
+    run = await queued(store)
     worker = a_worker(store, settings, work)
     with anyio.fail_after(20):
         await worker.work()
@@ -194,7 +185,7 @@ async def test_a_worker_that_stops_hands_its_run_over_at_once(store: Store, sett
 
 async def test_a_stale_lease_cannot_renew(store: Store, settings: Settings) -> None:
     """Renewing under an old generation is refused."""
-    await a_run(store)
+    await queued(store)
     first = await store.runs.lease("a", executors=["process"], now=now(), ttl=timedelta(seconds=1))
     assert first is not None
     later = now() + timedelta(seconds=5)

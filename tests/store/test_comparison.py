@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lineage import trees
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
-from lineage.comparison import DIFF_LINES, Change, Comparison, compare, differences
+from lineage.changes import Change
+from lineage.comparison import DIFF_LINES, Comparison, compare, differences
 from lineage.errors import InvalidInput, NotFound
 from lineage.files import Files
 from lineage.store import Store

@@ -13,6 +13,7 @@ from lineage.store import Store
 from lineage.store.artifacts import ArtifactFilter
 from lineage.store.runs import LOG_LIMIT, RunFilter
 from tests.conftest import NOW
+from tests.runs import a_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
@@ -21,23 +22,16 @@ LATER = NOW + timedelta(minutes=1)
 K, S = ArtifactKind, RunState
 
 
-def a_run(number: int = 0, **changes: Any) -> Run:
+def numbered(number: int = 0, **changes: Any) -> Run:
     """A queued run, the later the higher its *number*."""
-    fields: dict[str, Any] = {
-        "id": f"run-{number:04}",
-        "kind": RunKind.INGEST,
-        "state": S.QUEUED,
-        "executor": "process",
-        "spec": {"uri": "x.csv"},
-        "created_at": NOW + timedelta(milliseconds=number),
-        "created_by": "ann",
-    }
-    return Run(**{**fields, **changes})
+    created_at = NOW + timedelta(milliseconds=number)
+    fields = {"kind": RunKind.INGEST, "id": f"run-{number:04}", "spec": {"uri": "x.csv"}, "created_at": created_at}
+    return a_run(**{**fields, **changes})
 
 
 async def leased(store: Store, worker: str = "w", **changes: Any) -> Lease:
     """A run that *worker* holds."""
-    await store.runs.create(a_run(**changes))
+    await store.runs.create(numbered(**changes))
     lease = await store.runs.lease(worker, executors=["process"], now=NOW, ttl=TTL)
     assert lease is not None
     return lease
@@ -54,7 +48,7 @@ async def stolen(store: Store) -> tuple[Lease, Lease]:
 
 async def test_a_run_comes_back_as_it_was_created(store: Store) -> None:
     """What is read is what was queued, and its id is its key when it has none."""
-    created = await store.runs.create(a_run())
+    created = await store.runs.create(numbered())
 
     assert created == await store.runs.get("run-0000")
     assert (S.QUEUED, {"uri": "x.csv"}, 0, 0) == (created.state, created.spec, created.attempt, created.generation)
@@ -63,7 +57,7 @@ async def test_a_run_comes_back_as_it_was_created(store: Store) -> None:
 async def test_eight_leasers_hand_each_run_out_once(store: Store) -> None:
     """However many ask at once, every run goes to exactly one of them."""
     for number in range(60):
-        await store.runs.create(a_run(number))
+        await store.runs.create(numbered(number))
     held: list[str] = []
 
     async def ask(worker: str) -> None:
@@ -83,7 +77,7 @@ async def test_eight_leasers_hand_each_run_out_once(store: Store) -> None:
 async def test_the_oldest_ready_run_is_first(store: Store) -> None:
     """Runs are handed out in the order of their making, those of an executor that the worker lacks never."""
     for number in (2, 1, 3):
-        await store.runs.create(a_run(number, executor="process" if number > 1 else "other"))
+        await store.runs.create(numbered(number, executor="process" if number > 1 else "other"))
 
     first = await store.runs.lease("w", executors=["process"], now=LATER, ttl=TTL)
     second = await store.runs.lease("w", executors=["process"], now=LATER, ttl=TTL)
@@ -156,7 +150,7 @@ async def test_an_idempotency_key_gives_the_first_run(store: Store) -> None:
     found: list[Run] = []
 
     async def create(number: int) -> None:
-        found.append(await store.runs.create(a_run(number, idempotency_key="once")))
+        found.append(await store.runs.create(numbered(number, idempotency_key="once")))
 
     async with anyio.create_task_group() as group:
         for number in range(6):
@@ -164,7 +158,7 @@ async def test_an_idempotency_key_gives_the_first_run(store: Store) -> None:
 
     assert len({run.id for run in found}) == 1
     assert await store.runs.count(RunFilter()) == 1
-    assert (await store.runs.create(a_run(9, idempotency_key="once"))).id == found[0].id
+    assert (await store.runs.create(numbered(9, idempotency_key="once"))).id == found[0].id
 
 
 @pytest.mark.parametrize(
@@ -178,18 +172,18 @@ async def test_an_idempotency_key_gives_the_first_run(store: Store) -> None:
 )
 async def test_a_key_belongs_to_one_request(store: Store, changes: dict[str, Any], said: str) -> None:
     """A key that comes with another request is refused, says what differs, and starts nothing."""
-    first = await store.runs.create(a_run(1, idempotency_key="once"))
+    first = await store.runs.create(numbered(1, idempotency_key="once"))
 
     with pytest.raises(Conflict, match=f"run-0001, which differs in {said};"):
-        await store.runs.create(a_run(2, idempotency_key="once", **changes))
+        await store.runs.create(numbered(2, idempotency_key="once", **changes))
     assert [first] == await store.runs.page(RunFilter(), first=10)
 
 
 async def test_what_is_left_out_is_what_is_none(store: Store) -> None:
     """A request made before a setting was known is the same as one that leaves it out."""
-    first = await store.runs.create(a_run(1, idempotency_key="once"))
+    first = await store.runs.create(numbered(1, idempotency_key="once"))
 
-    assert first == await store.runs.create(a_run(2, idempotency_key="once", spec={"uri": "x.csv", "format": None}))
+    assert first == await store.runs.create(numbered(2, idempotency_key="once", spec={"uri": "x.csv", "format": None}))
 
 
 async def test_expired_leases_are_recovered_once(store: Store) -> None:
@@ -216,7 +210,7 @@ async def test_a_renewed_lease_does_not_expire(store: Store) -> None:
 
 async def test_canceling_what_waits_ends_it(store: Store) -> None:
     """A queued run that is cancelled is over at once and is never handed out."""
-    await store.runs.create(a_run())
+    await store.runs.create(numbered())
 
     run = await store.runs.cancel("run-0000", now=LATER)
 
@@ -308,7 +302,7 @@ async def test_used_artifacts_are_linked(store: Store) -> None:
     """A run is joined to what it uses."""
     dataset = (await store.artifacts.record([Artifact.defined(K.DATASET, "d", {})], now=NOW, by="ann"))[0]
 
-    run = await store.runs.create(a_run(), used=[dataset.id, dataset.id])
+    run = await store.runs.create(numbered(), used=[dataset.id, dataset.id])
 
     assert [dataset.id] == (await store.runs.traces([run.id]))[run.id]["used"]
 
@@ -329,7 +323,7 @@ async def test_a_run_names_what_it_ran_in(store: Store) -> None:
 
 async def test_a_log_is_read_in_pieces_and_has_an_end(store: Store) -> None:
     """Pieces come in order behind a number; what is beyond the limit is not kept, and the writer is told."""
-    await store.runs.create(a_run())
+    await store.runs.create(numbered())
     for text in ("a", "b", "c"):
         assert await store.runs.append_log("run-0000", attempt=1, text=text, now=NOW)
 
@@ -342,7 +336,7 @@ async def test_a_log_is_read_in_pieces_and_has_an_end(store: Store) -> None:
 async def test_pages_of_runs_neither_repeat_nor_leave_out(store: Store) -> None:
     """Pages follow one another from the newest to the oldest, also among runs of the same moment."""
     for number in range(7):
-        await store.runs.create(a_run(number, created_at=NOW + timedelta(seconds=number // 3)))
+        await store.runs.create(numbered(number, created_at=NOW + timedelta(seconds=number // 3)))
     seen: list[Run] = []
     while page := await store.runs.page(
         RunFilter(), first=2, after=(seen[-1].created_at, seen[-1].id) if seen else None

@@ -15,9 +15,10 @@ from lineage.endpoints import endpoint_id
 from lineage.errors import InvalidInput, NotFound
 from lineage.files import Files
 from lineage.intake import EdgeInput, NodeInput, Ref, record_lineage
-from lineage.runs import Outcome, Run, RunKind, RunState
+from lineage.runs import Outcome, RunKind, RunState
 from lineage.store import Store
 from tests.conftest import NOW
+from tests.runs import a_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
@@ -73,16 +74,7 @@ async def _land(store: Store, nodes: list[Artifact], edges: list[Edge], *, by_ru
     if not by_run:
         await store.artifacts.record(nodes, edges, now=NOW, by="ann")
         return
-    run = Run(
-        id="run-1",
-        kind=RunKind.TRAIN,
-        state=RunState.QUEUED,
-        executor="process",
-        spec={},
-        created_at=NOW,
-        created_by="ann",
-    )
-    await store.runs.create(run)
+    await store.runs.create(a_run(RunKind.TRAIN, id="run-1"))
     lease = await store.runs.lease("w", executors=["process"], now=NOW, ttl=timedelta(seconds=30))
     assert lease is not None
     await store.artifacts.record([IMAGE], now=NOW, by="ann")

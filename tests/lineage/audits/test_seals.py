@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lineage.audits import seals
-from lineage.audits.seals import Changed
+from lineage.changes import Change
 from lineage.errors import InvalidInput
 
 
@@ -48,11 +48,11 @@ def test_each_difference_is_named() -> None:
     after = document(("data", "rows", 4), ("runs", "r", "x"), verified=False)
 
     assert [
-        ("data", "rows", Changed.CHANGED, 3, 4),
-        ("data", "split", Changed.REMOVED, "HASH", None),
-        ("runs", "r", Changed.ADDED, None, "x"),
-        ("code", "gap", Changed.REMOVED, "old", None),
-        ("verified", "model m", Changed.CHANGED, True, False),
+        ("data", "rows", Change.CHANGED, 3, 4),
+        ("data", "split", Change.REMOVED, "HASH", None),
+        ("runs", "r", Change.ADDED, None, "x"),
+        ("code", "gap", Change.REMOVED, "old", None),
+        ("verified", "model m", Change.CHANGED, True, False),
     ] == [(each.section, each.name, each.change, each.before, each.after) for each in seals.differences(before, after)]
 
 
@@ -60,7 +60,7 @@ def test_a_value_of_none_is_a_value() -> None:
     """A hyperparameter that is None differs from one that is not there."""
     (found,) = seals.differences(document(), document(("hyperparameters", "depth", None)))
 
-    assert (Changed.ADDED, "depth") == (found.change, found.name)
+    assert (Change.ADDED, "depth") == (found.change, found.name)
 
 
 def test_another_model_is_a_difference() -> None:

@@ -18,13 +18,14 @@ from lineage.cycle.courier import Courier, is_public
 from lineage.cycle.schedules import run_schedule
 from lineage.cycle.webhooks import CreateWebhook, create_webhook, enqueue_deliveries, pause_webhook, resume_webhook
 from lineage.errors import Conflict, InvalidInput
-from lineage.runs import Outcome, Run, RunKind, RunState
+from lineage.runs import Outcome, RunKind, RunState
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.store.webhooks import DeliveryFilter
 from lineage.webhooks import ATTEMPTS, Delivery, DeliveryState, Webhook, WebhookEvent, new_secret, pause
 from tests.lineage.cycle.receiver import Receiver, receiving
 from tests.lineage.cycle.test_schedules import scheduled
+from tests.runs import a_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
@@ -105,16 +106,9 @@ async def test_each_kind_of_event_is_told(store: Store, settings: Settings) -> N
         model = Artifact.defined(K.MODEL, "delays", {"n": 1})
         await store.artifacts.record([model, Artifact.defined(K.NOTEBOOK, "n", {})], now=clock.now, by="t")
         await store.artifacts.set_alias(model.id, "champion", now=clock.now, by="t", reason="better")
-        run = Run(
-            id="run-1",
-            kind=RunKind.INGEST,
-            state=RunState.QUEUED,
-            executor="process",
-            spec={"secret": "s"},
-            created_at=clock.now,
-            created_by="t",
+        await store.runs.create(
+            a_run(RunKind.INGEST, id="run-1", spec={"secret": "s"}, created_at=clock.now, created_by="t")
         )
-        await store.runs.create(run)
         lease = await store.runs.lease("w", executors=["process"], now=clock.now, ttl=SECOND)
         assert lease is not None
         await store.runs.finish(lease, Outcome(state=RunState.FAILED, reason="ERROR"), now=clock.now)

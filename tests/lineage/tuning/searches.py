@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from lineage.runs import Run, RunKind, RunState, new_run_id
+from lineage.runs import RunKind, RunState
 from lineage.searchspace import SearchSpace
 from lineage.store import Store
 from lineage.tuning.studies import AskedTrial, Studies
 from tests.conftest import NOW
+from tests.runs import a_run
 
 BOWL = {"x": {"type": "float", "low": -4.0, "high": 4.0}, "n": {"type": "int", "low": 1, "high": 8}}
 KERNELS = {
@@ -26,19 +27,10 @@ def bowl(params: Mapping[str, Any]) -> float:
     return float(params["x"] ** 2 + params["n"] - 1)
 
 
-async def a_run(store: Store, *, attempt: int = 1) -> str:
+async def a_tuning_run(store: Store, *, attempt: int = 1) -> str:
     """A tuning run in the midst of an attempt, with no study yet."""
-    run = Run(
-        id=new_run_id(),
-        kind=RunKind.TUNE,
-        state=RunState.RUNNING,
-        executor="process",
-        spec={},
-        created_at=NOW,
-        created_by="ann",
-        attempt=attempt,
-    )
-    return (await store.runs.create(run)).id
+    run = await store.runs.create(a_run(RunKind.TUNE, state=RunState.RUNNING, attempt=attempt))
+    return run.id
 
 
 async def next_attempt(store: Store, run_id: str) -> None:
@@ -48,7 +40,7 @@ async def next_attempt(store: Store, run_id: str) -> None:
 
 async def a_search(store: Store, parameters: Mapping[str, Any] = BOWL, *, trials: int = 5, **config: Any) -> str:
     """A run with a study that looks for the least value."""
-    run_id = await a_run(store)
+    run_id = await a_tuning_run(store)
     config = {"metric": "loss", "greater_is_better": False, "seed": 7, **config}
     space = SearchSpace.parse({"parameters": parameters})
     await Studies(store.graph).ensure(run_id, space=space, trials=trials, **config)

@@ -16,8 +16,8 @@ from tests.lineage.tuning.searches import (
     BOWL,
     KERNELS,
     POINTS,
-    a_run,
     a_search,
+    a_tuning_run,
     ask,
     next_attempt,
     run_slot,
@@ -327,7 +327,7 @@ async def test_the_best_follows_the_direction(
 
 async def test_a_run_has_one_study(store: Store, studies: Studies) -> None:
     """Ensuring the same again is fine; another search under the same run is a conflict, and no run is not found."""
-    run_id = await a_run(store)
+    run_id = await a_tuning_run(store)
     config: dict[str, Any] = {
         "space": SearchSpace.parse({"parameters": BOWL}),
         "metric": "f1",
