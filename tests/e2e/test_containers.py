@@ -1,19 +1,28 @@
-"""Whole runs in containers, over the API: the same as in processes, and through the death of the worker."""
+"""All in containers, over the API: runs as in processes, models online, and both through the death of the worker."""
 
+import json
+import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
+import psutil
 import pytest
 
 from lineage.artifacts import ArtifactKind
-from lineage.client import Run
+from lineage.client import Artifact, Run
 from lineage.runs import RunState
+from tests.e2e.load import Load
 from tests.e2e.worlds import TRIALS, World, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.timeout(600)]
 
 CODE = """
 import time
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -25,7 +34,14 @@ def build(params):
 
 def forest(params):
     return RandomForestClassifier(n_estimators=20)
+
+
+def constant(params):
+    return DummyClassifier(strategy="constant", constant=bool(params["constant"]))
 """
+ROW = {"mean_radius": 14.1, "mean_texture": 19.2, "mean_smoothness": 0.1, "mean_symmetry": 0.2}
+NO, YES = ((200, f'{{"predictions": [{said}]}}') for said in ("false", "true"))
+RESOURCES = {"memory_bytes": 2**30, "cpus": 1, "processes": 64}
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +105,124 @@ def test_cancel_removes_the_containers(world: World) -> None:
 
     assert RunState.CANCELED is done.state
     world.wait_for(lambda: containers(run) == [])
+
+
+@pytest.fixture(scope="module")
+def models(world: World) -> dict[str, Artifact]:
+    """A model that always says no, and one that always says yes."""
+    code = world.client.register_model_code("constant", world.code, "code.py:constant")
+    inputs = {name: world.inputs[name] for name in ("training_set", "environment", "metrics")}
+    runs = {
+        name: world.client.train(
+            name, **inputs, model_code=code, executor="docker", hyperparameters={"constant": value}
+        )
+        for name, value in {"no": 0, "yes": 1}.items()
+    }
+    return {name: world.client.wait(run).made(ArtifactKind.MODEL) for name, run in runs.items()}
+
+
+def scorers(world: World, *options: str) -> list[str]:
+    """The containers that serve on this data directory: those that run, unless *options* say otherwise."""
+    home = (world.home / "home.id").read_text()
+    command = ["docker", "ps", "-q", "--no-trunc", *options, "--filter", f"label=io.lineage.home={home}"]
+    command += ["--filter", "name=^serve-"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def withdraw(world: World, name: str) -> None:
+    """Undeploy *name*, and wait until none of its containers is left."""
+    world.client.undeploy(name)
+    world.wait_for(lambda: scorers(world, "-a") == [])
+
+
+def inspected(id: str) -> dict[str, Any]:
+    """What the daemon says of a container."""
+    done = subprocess.run(["docker", "inspect", id], check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)[0]
+    return found
+
+
+def url(world: World, name: str) -> str:
+    """Where *name* is asked."""
+    return f"{world.client.url}/deployments/{name}/invocations"
+
+
+def is_settled(world: World, name: str, replicas: int = 1) -> bool:
+    """Whether *name* is in good health, with so many replicas."""
+    rows = world.ask("{ deployments { name state healthyReplicas } }")["deployments"]
+    return any(row == {"name": name, "state": "HEALTHY", "healthyReplicas": replicas} for row in rows)
+
+
+def test_a_container_that_scores_is_shut_off(world: World, models: dict[str, Artifact]) -> None:
+    """It answers over HTTP, names the column that is wrong, and may do nothing else; undeploying removes it."""
+    run = world.client.wait(world.client.deploy("shut", models["yes"], executor="docker", resources=RESOURCES))
+    (id,) = scorers(world)
+    found = inspected(id)
+
+    answer = httpx.post(url(world, "shut"), json={"dataframe_records": [ROW]})
+    wrong = httpx.post(url(world, "shut"), json={"dataframe_records": [{**ROW, "mean_radius": "wide"}]})
+    (image,) = world.client.provenance(run.made(ArtifactKind.DEPLOYMENT), kinds=["Image"], max_depth=1).reached
+    withdraw(world, "shut")
+
+    assert YES == (answer.status_code, answer.text)
+    assert (400, "column 'mean_radius', row 0: 'wide' is not a number or null") == (
+        wrong.status_code,
+        wrong.json()["message"],
+    )
+    held, user = found["HostConfig"], found["Config"]["User"]
+    assert ("none", True, ["ALL"], ["no-new-privileges"], False) == tuple(
+        held[each] for each in ("NetworkMode", "ReadonlyRootfs", "CapDrop", "SecurityOpt", "Privileged")
+    )
+    assert (2**30, 2**30, 64) == (held["Memory"], held["MemorySwap"], held["PidsLimit"])
+    assert int(user.partition(":")[0]) != 0
+    assert {"/work", "/work/out", "/work/slots"} == {each["Destination"] for each in found["Mounts"] if each["RW"]}
+    assert found["Image"] == f"sha256:{world.client.node(image.artifact.id).digest}"
+    assert 404 == httpx.post(url(world, "shut"), json={"dataframe_records": [ROW]}).status_code
+
+
+def test_a_new_version_replaces_the_old_one_without_a_lost_request(world: World, models: dict[str, Artifact]) -> None:
+    """Under load every request is answered, by the one container or by the other, and the old one is removed."""
+    world.client.wait(world.client.deploy("flip", models["no"], executor="docker"))
+    before = scorers(world)
+
+    with Load(url(world, "flip"), ROW) as load:
+        world.client.wait(world.client.deploy("flip", models["yes"], executor="docker"))
+        world.wait_for(lambda: is_settled(world, "flip"))
+        world.wait_for(lambda: not set(before) & set(scorers(world, "-a")))
+
+    assert {NO, YES} == set(load.answers)
+    assert min(load.answers.values()) > 20, load.answers
+    assert [True] == world.client.predict("flip", [ROW])
+    withdraw(world, "flip")
+
+
+def test_containers_outlive_their_worker_and_one_that_dies_is_started_again(
+    world: World, models: dict[str, Artifact]
+) -> None:
+    """While the worker is dead the same containers answer; the next one adopts them, and replaces what is killed."""
+    world.client.wait(world.client.deploy("phoenix", models["yes"], executor="docker", replicas=2))
+    before = scorers(world)
+    worker = world.child("-m", "executors").pid
+
+    with Load(url(world, "phoenix"), ROW, threads=1) as load:
+        os.kill(worker, signal.SIGKILL)
+        world.wait_for(lambda: is_another(world, worker))
+        time.sleep(1.0)
+    orphaned = scorers(world)
+    subprocess.run(["docker", "kill", before[0]], check=True, capture_output=True)
+    world.wait_for(lambda: is_settled(world, "phoenix", 2) and set(scorers(world)) != set(before[1:]))
+
+    assert {YES} == set(load.answers)
+    assert before == orphaned
+    assert 2 == len(scorers(world))
+    assert {before[1]} == set(before) & set(scorers(world, "-a"))
+    assert [True] == world.client.predict("phoenix", [ROW])
+    withdraw(world, "phoenix")
+
+
+def is_another(world: World, pid: int) -> bool:
+    """Whether there is a worker that is not *pid*."""
+    try:
+        return bool(world.child("-m", "executors").pid != pid)
+    except (StopIteration, psutil.Error):  # the old one is just going, the new one has yet to come
+        return False

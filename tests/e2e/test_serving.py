@@ -5,9 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +19,7 @@ from sklearn.datasets import load_breast_cancer
 from lineage.artifacts import ArtifactKind
 from lineage.client import Artifact, Client, Deployment
 from lineage.errors import ExecutionFailed, NotFound
+from tests.e2e.load import Load
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -71,32 +70,6 @@ class World:
 
 def _serves(info: dict[str, Any], folder: str) -> bool:
     return str(info["cwd"]).startswith(folder) and any(word.endswith("trial.py") for word in info["cmdline"] or ())
-
-
-class Load:
-    """Requests without a pause, from some threads, and how each was answered."""
-
-    def __init__(self, url: str, threads: int = 3) -> None:
-        self.url, self.answers = url, Counter[tuple[int, str]]()
-        self._stop, self._lock = threading.Event(), threading.Lock()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
-
-    def _ask(self) -> None:
-        with httpx.Client(timeout=30) as http:
-            while not self._stop.is_set():
-                answer = http.post(self.url, json={"dataframe_records": [ROW]})
-                with self._lock:
-                    self.answers[answer.status_code, answer.text] += 1
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +164,7 @@ def test_a_new_version_replaces_the_old_one_without_a_lost_request(world: World)
     client.wait(client.deploy("flip", world.models["no"]))
     before = world.deployment("flip")
 
-    with Load(f"{client.url}/deployments/flip/invocations") as load:
+    with Load(f"{client.url}/deployments/flip/invocations", ROW) as load:
         client.wait(client.deploy("flip", world.models["yes"]))
         world.until(lambda: _is_single(world, "flip"))
         time.sleep(1.0)
@@ -235,7 +208,7 @@ def test_scorers_outlive_the_worker(world: World) -> None:
     client.wait(client.deploy("orphan", world.models["yes"]))
     running = {each.pid for each in world.scorers()}
 
-    with Load(f"{client.url}/deployments/orphan/invocations", threads=1) as load:
+    with Load(f"{client.url}/deployments/orphan/invocations", ROW, threads=1) as load:
         worker = world.child("-m", "executors")
         worker.kill()
         world.until(lambda: _another(world, worker.pid))
