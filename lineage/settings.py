@@ -104,6 +104,9 @@ class Settings:
     spark_work_memory: str = _setting(
         "1g", "Room in each executor's container for the work itself, where a run names no memory", form=MEMORY
     )
+    spark_executors: int = _setting(
+        2, "Executors of Spark that the rows of a batch are spread over", least=1, most=1000
+    )
     spark_proxy_user: str = _setting("", "User that applications are submitted for, as of spark-submit --proxy-user")
     yarn_queue: str = _setting("", "Queue that applications are submitted to; by default YARN's own default")
     user: str = _setting(lambda: os.environ.get("USER") or "unknown", "Who is recorded as the maker of things")

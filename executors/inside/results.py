@@ -39,14 +39,21 @@ def predictions(path: Path, tables: Tables, split: str, predicted: Predicted) ->
     table = tables.table(split)
     names = [*tables.entity, *([tables.label] if tables.label else [])]
     columns = {name: table.column(name) for name in names if name in table.column_names}
-    columns["prediction"] = arrow.array(predicted.values.tolist())
+    columns |= answers(predicted)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(arrow.table(columns), path)
+
+
+def answers(predicted: Predicted) -> dict[str, Any]:
+    """The columns that a model's answers fill: the prediction, and scores where it gives any."""
+    arrow = need("pyarrow")
+    columns = {"prediction": arrow.array(predicted.values.tolist())}
     if predicted.positive is not None:
         columns["score"] = arrow.array(predicted.positive.tolist(), arrow.float64())
     elif predicted.scores is not None:
         for index, name in enumerate(predicted.classes):
             columns[f"score_{name}"] = arrow.array(predicted.scores[:, index].tolist(), arrow.float64())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(arrow.table(columns), path)
+    return columns
 
 
 def manifest(out: Path) -> None:

@@ -5,12 +5,9 @@ holds a lock for as long, so that after it nothing can come to life unseen.
 """
 
 import fcntl
-import io
-import json
 import os
 import shutil
 import subprocess
-import tarfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +20,7 @@ from executors import folder, outcomes
 from executors.alone import alone
 from executors.base import Attempts, Log, Prepared, Running, Workspace
 from executors.containers.launch import home_id
-from executors.spark_yarn import archive, submission
+from executors.spark_yarn import archive, batch, results, submission
 from executors.spark_yarn.hadoop import Hadoop
 from executors.spark_yarn.manager import Application, Manager, Patience
 from executors.spark_yarn.staging import Staging
@@ -36,6 +33,7 @@ POLL_SECONDS = 1.0
 AWAY_SECONDS = 120.0  # how long the ResourceManager may be away before the work is given up
 SUBMIT_SECONDS = 180.0
 KILL_SECONDS = 60.0
+TASKS_EACH = 2  # tasks of a batch for each executor: one that is slow keeps the others waiting for less
 #: What YARN says of a container that took more memory than it asked for.
 MEMORY = ("beyond physical memory limits", "beyond the 'PHYSICAL' memory limit", "exceeding physical memory limits")
 
@@ -66,15 +64,16 @@ class SparkYarnExecutor:
         async with alone(root / "start.lock"):
             if (root / "abandoned").exists() or (root / "started.json").exists():
                 raise Conflict(f"work was started in {root.name} before; a new attempt needs a new workspace")
-            work = await run_sync(submission.pack, workspace, self._settings.cancel_grace)
+            staging = Staging(self._settings, hadoop)
+            work = await run_sync(self._pack, workspace, staging)
             folder.write(root / "started.json", {"at": time.time()})
             home = await run_sync(home_id, self._settings.home)
-            staging = Staging(self._settings, hadoop)
             address = staging.address(f"{submission.results(workspace)}/results.tar")
             wanted = submission.command(workspace, self._settings, hadoop, home=home, work=work, address=address)
             code = await run_sync(_submit, wanted, root, hadoop)
             application = await self._find(workspace, hadoop)
             if application is None:
+                await self._forget_rows(workspace)
                 raise _refused(code, await run_sync(folder.tail, root / "submit.log"))
         return self._running(workspace, application)
 
@@ -92,6 +91,7 @@ class SparkYarnExecutor:
                 if application is not None:
                     return self._running(workspace, application)
             (root / "abandoned").touch()
+            await self._forget_rows(workspace)
         return None
 
     async def wait(self, running: Running) -> Outcome:
@@ -140,6 +140,44 @@ class SparkYarnExecutor:
         """A piece of the log; see `Executor.logs`."""
         return await run_sync(folder.piece, running.workspace.root / "log", offset)
 
+    async def _keep_log(self, root: Path, application: Application) -> None:
+        """Put the driver's own words into the log of work that has left no results; the token is none of them."""
+        words = await self._manager(await self._hadoop()).driver_log(application)
+        token = str(((folder.read(root / "job.json") or {}).get("protocol") or {}).get("token") or "")
+        hidden = words.replace(token, "***") if token else words
+        await run_sync((root / "log").write_text, f"{application.id}: {application.diagnostics}\n{hidden}")
+
+    def _fetch(self, root: Path, name: str, staging: Staging) -> dict[str, Any] | None:
+        """What the application has left, once more where somebody died over it; None where there is nothing."""
+        if not (root / "results.tar").exists() and not staging.get(f"{name}/results.tar", root / "results.tar"):
+            return None
+        end = results.unpack(root)
+        if end.get("scored"):
+            if not (root / "predictions").exists():
+                staging.get(f"{name}/predictions", root / "predictions")
+            try:
+                results.gather(root, end["scored"])
+            except ExecutionFailed as error:
+                return {"error": str(error)}
+        return end
+
+    def _pack(self, workspace: Workspace, staging: Staging) -> Path:
+        """The workspace as it goes to the cluster; rows to be scored go ahead of it."""
+        rows = None
+        if submission.is_spread(workspace):
+            source, target = workspace.root / submission.ROWS, workspace.root / "rows"
+            features = (folder.read(workspace.root / "job.json") or {})["features"]
+            rows = batch.cut(source, features, target, files=self._settings.spark_executors * TASKS_EACH)
+            rows["rows"] = staging.put(target, f"{submission.results(workspace)}/rows")
+            shutil.rmtree(target)
+        return submission.pack(workspace, self._settings.cancel_grace, batch=rows)
+
+    async def _forget_rows(self, workspace: Workspace) -> None:
+        """Take rows away that went ahead of work which nobody will do."""
+        if submission.is_spread(workspace):
+            staging = Staging(self._settings, await self._hadoop())
+            await run_sync(staging.remove, submission.results(workspace))
+
     async def _hadoop(self) -> Hadoop:
         if self._found is None:  # asking Java what it has takes a while
             self._found = await run_sync(Hadoop.of, self._settings)
@@ -182,9 +220,10 @@ class SparkYarnExecutor:
         """How it ended: by its own results where there are some, and else by YARN's word."""
         root, name = workspace.root, submission.results(workspace)
         staging = Staging(self._settings, await self._hadoop())
-        came = await run_sync(staging.get, f"{name}/results.tar", root / "results.tar")
-        end = await run_sync(_unpack, root) if came else None
+        end = await run_sync(self._fetch, root, name, staging)
         await run_sync(staging.remove, name)
+        if application is not None and (end is None or "error" in end):
+            await self._keep_log(root, application)
         tail, asked = await run_sync(folder.tail, root / "log"), (root / "stop").exists()
         if end is None or "error" in end:
             return _of_yarn(application, asked=asked, tail=tail, said=(end or {}).get("error"))
@@ -240,43 +279,6 @@ def _refused(code: int, said: str) -> ExecutionFailed:
     lines = [line for line in said.splitlines() if "Exception" in line or "Error" in line or "ERROR" in line]
     words = " / ".join(lines[-3:]) or said[-500:]
     return ExecutionFailed(f"spark-submit ended with {code}: {words}", reason="ENVIRONMENT", log_tail=said)
-
-
-def _unpack(root: Path) -> dict[str, Any]:
-    """Put the slots' results into the workspace and say how they ended; see `executors.outcomes.judge`."""
-    slots: list[dict[str, Any]] = []
-    stopped = timed_out = False
-    (root / "slots").mkdir(exist_ok=True)
-    with tarfile.open(root / "results.tar") as archive, (root / "log").open("wb") as log:
-        if "error.json" in archive.getnames():
-            return {"error": json.load(archive.extractfile("error.json") or io.BytesIO(b"{}")).get("message")}
-        members = sorted(archive.getmembers(), key=lambda each: int(each.name.partition(".")[0]))
-        for member in members:
-            with tarfile.open(fileobj=archive.extractfile(member)) as slot:
-                end = _one(slot, root, log, mark=len(members) > 1)
-            slots += end["slots"]
-            stopped, timed_out = stopped or end["stopped"], timed_out or end["timed_out"]
-    for each in slots:
-        folder.write(root / "slots" / f"{each['slot']}.json", {**each, "state": "ENDED"})
-    return {"slots": slots, "stopped": stopped, "timed_out": timed_out}
-
-
-def _one(slot: tarfile.TarFile, root: Path, log: IO[bytes], *, mark: bool) -> dict[str, Any]:
-    """Take what one slot has left; only plain files below its folder of results."""
-    end: dict[str, Any] = {"slots": [], "stopped": False, "timed_out": False}
-    for member in slot:
-        stream, path = slot.extractfile(member) if member.isreg() else None, Path(member.name)
-        if stream is None or path.is_absolute() or ".." in path.parts:
-            continue
-        if member.name == "exit.json":
-            end = json.load(stream)
-        elif member.name == "log":
-            shutil.copyfileobj(stream, log)
-        elif path.parts[0] == "out":
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            with (root / path).open("wb") as target:
-                shutil.copyfileobj(stream, target)
-    return end
 
 
 def _of_yarn(application: Application | None, *, asked: bool, tail: str, said: str | None = None) -> Outcome:

@@ -11,6 +11,7 @@ import httpx
 from lineage.errors import ExecutionFailed
 
 TIMEOUT = 20.0
+LOG_BYTES = 16 * 1024  # of each stream of the driver that are kept when it fails
 OVER = frozenset({"FINISHED", "FAILED", "KILLED"})
 ALIVE = "new,new_saving,submitted,accepted,running"
 
@@ -28,6 +29,8 @@ class Application:
     tracking_url: str
     queue: str
     tags: frozenset[str]
+    #: Where the node shows the log of the driver's container; it ends with the container's id and its user.
+    logs: str
     #: Milliseconds since 1970.
     started_at: int
 
@@ -47,6 +50,7 @@ class Application:
             tracking_url=str(body.get("trackingUrl") or ""),
             queue=str(body.get("queue") or ""),
             tags=frozenset(str(body.get("applicationTags") or "").split(",")),
+            logs=str(body.get("amContainerLogs") or ""),
             started_at=int(body.get("startedTime") or 0),
         )
 
@@ -72,6 +76,20 @@ class Manager:
     async def kill(self, id: str) -> None:
         """Have an application ended by force; one that is over stays as it is."""
         await self._ask("PUT", f"/ws/v1/cluster/apps/{id}/state", json={"state": "KILLED"})
+
+    async def driver_log(self, application: Application) -> str:
+        """The end of what the driver has printed, as its node still has it; "" when the node does not say."""
+        address, _, rest = application.logs.partition("/node/containerlogs/")
+        container, pieces = rest.partition("/")[0], []
+        async with httpx.AsyncClient(timeout=TIMEOUT, verify=address.startswith("https:")) as client:
+            for name in ("stdout", "stderr") if container else ():
+                try:
+                    place = f"{address}/ws/v1/node/containerlogs/{container}/{name}"
+                    answer = await client.get(place, params={"size": -LOG_BYTES, "user.name": self._user})
+                except httpx.HTTPError:
+                    continue  # a node that is lost took its log with it
+                pieces += [answer.text] if answer.is_success else []
+        return "".join(pieces)
 
     async def _ask(self, method: str, path: str, **given: Any) -> dict[str, Any] | None:
         problems = []

@@ -26,31 +26,34 @@ class Staging:
         return f"{self.root}/{name}"
 
     def put(self, source: Path, name: str) -> str:
-        """Put a file there, unless one of its size is there already, and return its address; whole or not at all."""
-        target, size = self.address(name), source.stat().st_size
-        if self._size(name) == size:
+        """Put a file or a folder there and return its address; it is there whole or not at all.
+
+        A file of the same size that is there already stays.
+        """
+        target = self.address(name)
+        if source.is_file() and self._size(name) == source.stat().st_size:
             return target
         fresh = f"{target}.{os.urandom(4).hex()}"
         if self._local(name) is not None:
             path = Path(fresh.removeprefix("file://"))
             path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, path)
+            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, path)
             path.replace(target.removeprefix("file://"))
             return target
         self._do("-mkdir", "-p", target.rpartition("/")[0])
         self._do("-put", "-f", str(source), fresh)
-        self._hadoop.shell("-rm", "-f", "-skipTrash", target)
+        self._hadoop.shell("-rm", "-r", "-f", "-skipTrash", target)
         self._do("-mv", fresh, target)
         return target
 
     def get(self, name: str, target: Path) -> bool:
-        """Fetch a file, or return False where there is none."""
+        """Fetch a file, or a folder to where there is none, or return False where it is not there."""
         fresh = target.with_name(f"{target.name}.{os.urandom(4).hex()}.new")
         local = self._local(name)
         if local is not None:
-            if not local.is_file():
+            if not local.exists():
                 return False
-            shutil.copyfile(local, fresh)
+            (shutil.copytree if local.is_dir() else shutil.copyfile)(local, fresh)
         else:
             done = self._hadoop.shell("-get", self.address(name), str(fresh))
             if done.returncode and ABSENT in done.stderr:

@@ -16,6 +16,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 DRIVER = Path(__file__).with_name("inside") / "driver.py"
 #: What of this package the cluster needs, the standard library alone.
 PLATFORM = ("__init__.py", "folder.py", "trial.py", "shepherd.py", "herding", "inside", "spark_yarn/inside")
+#: Rows of a batch, as the job of scoring lays them down.
+ROWS = "data/rows.parquet"
 GIVEN = ("code", "data", "model")
 #: Room of a container beside Spark's own heap and the work: the interpreters of Spark, buffers.
 SPARE = 384 * MEBIBYTE
@@ -49,14 +51,25 @@ def results(workspace: Workspace) -> str:
     return f"work/{workspace_id(workspace)}"
 
 
-def pack(workspace: Workspace, grace: float) -> Path:
-    """The workspace and the platform's own part as an archive beside it, readable by this user alone."""
+def is_spread(workspace: Workspace) -> bool:
+    """Whether the rows of a prediction are spread over the cluster, instead of being the work of one slot."""
+    job = folder.read(workspace.root / "job.json") or {}
+    return job.get("mode") == "predict" and (job.get("predict") or {}).get("data") == {"rows": ROWS}
+
+
+def pack(workspace: Workspace, grace: float, *, batch: Mapping[str, Any] | None = None) -> Path:
+    """The workspace and the platform's own part as an archive beside it, readable by this user alone.
+
+    Args:
+        batch: what is known of rows that lie on the cluster already; see executors/spark_yarn/inside/score.py.
+    """
     root = workspace.root
     limits = workspace.limits
     launch = {
         "slots": workspace.slots,
         "cores": _cores(workspace),
         "grace": grace,
+        "batch": batch,
         "limits": {**vars(limits), "log_bytes": limits.log_bytes // workspace.slots},
     }
     if not (root / "job.json").is_file():
@@ -69,7 +82,7 @@ def pack(workspace: Workspace, grace: float) -> Path:
     ):
         for name in ("job.json", "launch.json", *GIVEN):
             if (root / name).exists():
-                tar.add(root / name, name)
+                tar.add(root / name, name, filter=lambda each: None if batch and each.name == ROWS else each)
         for name in PLATFORM:
             tar.add(PACKAGE / name, f"platform/executors/{name}", filter=_source)
         marker = tarfile.TarInfo("platform/executors/spark_yarn/__init__.py")
@@ -122,7 +135,7 @@ def properties(workspace: Workspace, settings: Settings, *, home: str) -> Mappin
         "spark.yarn.appMasterEnv.PYSPARK_PYTHON": python,
         "spark.executorEnv.PYSPARK_PYTHON": python,
         "spark.dynamicAllocation.enabled": "false",
-        "spark.executor.instances": workspace.slots,
+        "spark.executor.instances": settings.spark_executors if is_spread(workspace) else workspace.slots,
         "spark.executor.cores": _cores(workspace),
         "spark.task.cpus": _cores(workspace),
         "spark.executor.memory": settings.spark_executor_memory,

@@ -19,7 +19,7 @@ from tests.yarn.cluster import Cluster, java_home, running
 #: What of the contract is run wherever there is a JDK; the rest takes a quarter of a minute each.
 CONTRACT = ("test_fit", "test_tune", "test_nothing_to_adopt")
 #: What else is run by the command alone.
-ALONE = ("test_a_killed_master_is_a_failure",)
+ALONE = ("test_a_killed_master_is_a_failure", "test_a_model_that_was_changed", "test_a_batch_is_canceled")
 #: Spark as it starts fastest on a machine that has it: nothing of its own is carried to a node.
 PROPERTIES = """spark.yarn.jars local:{home}/jars/*
 spark.ui.enabled false

@@ -3,20 +3,26 @@
 All in one file, so that one process of pytest does it all with one cluster; see conftest.py for what is left out.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pandas as pd
 import psutil
 import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
 
 from executors.base import Prepared, Workspace
-from executors.exchange import Bench
+from executors.exchange import FEATURES, Bench
 from executors.spark_yarn import SparkYarnExecutor
 from executors.spark_yarn.hadoop import Hadoop
 from executors.spark_yarn.manager import Application, Manager
-from executors.spark_yarn.submission import tag
+from executors.spark_yarn.staging import Staging
+from executors.spark_yarn.submission import ROWS, results, tag
 from executors.testing import LOGISTIC, ExecutorContract, calling, until
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.client import Run
@@ -36,6 +42,7 @@ from sklearn.linear_model import LogisticRegression
 def build(params):
     return LogisticRegression(C=params["C"], max_iter=5000)
 """
+WHERE = "id % 2 = 0"  # of the rows of a batch
 SHARED = ("hadoop_conf_dir", "spark_home", "spark_properties", "spark_driver_memory", "yarn_queue")
 
 
@@ -123,6 +130,47 @@ async def test_a_killed_master_is_a_failure(executor: SparkYarnExecutor, bench: 
 
     assert (S.FAILED, "YARN") == (outcome.state, outcome.reason), outcome
     assert "exited with" in (outcome.message or "")
+    log = (await executor.logs(running, 0))[0]
+    assert "INFO ApplicationMaster" in log
+    assert bench.exchange.token not in log
+
+
+def batch(bench: Bench, path: Path, **given: Any) -> Workspace:
+    """A workspace whose rows are spread over the cluster, with a model that is saved at *path*."""
+    data = pd.read_parquet(bench.fit(LOGISTIC).root / "data" / "train.parquet")
+    skops.io.dump(LogisticRegression(max_iter=5000).fit(data[list(FEATURES)], data["benign"]), path)
+    workspace = bench.predict(path, **given)
+    job = json.loads((workspace.root / "job.json").read_text())
+    (workspace.root / "job.json").write_text(json.dumps({**job, "predict": {"data": {"rows": ROWS}}}))
+    (workspace.root / "data" / "test.parquet").rename(workspace.root / ROWS)
+    return workspace
+
+
+@pytest.mark.anyio
+async def test_a_model_that_was_changed(
+    executor: SparkYarnExecutor, bench: Bench, tmp_path: Path, yarn_settings: Settings
+) -> None:
+    """A task that refuses the model says why, as one process does, and leaves no rows on the cluster."""
+    workspace = batch(bench, tmp_path / "model.skops", sha256="0" * 64)
+
+    outcome = await executor.wait(await executor.start(workspace))
+
+    assert (S.FAILED, "INVALID_INPUT") == (outcome.state, outcome.reason), outcome
+    assert "it was changed" in (outcome.message or "")
+    staging = Staging(yarn_settings, Hadoop.of(yarn_settings))
+    assert not staging.get(results(workspace), tmp_path / "left")
+
+
+@pytest.mark.anyio
+async def test_a_batch_is_canceled(executor: SparkYarnExecutor, bench: Bench, tmp_path: Path) -> None:
+    """A batch that hears of a cancel at its beat ends its jobs, and leaves nothing to be used."""
+    workspace = batch(bench, tmp_path / "model.skops")
+    bench.exchange.is_canceled = True
+
+    outcome = await executor.wait(await executor.start(workspace))
+
+    assert S.CANCELED == outcome.state, outcome
+    assert not (workspace.root / "out" / "predictions.parquet").exists()
 
 
 @pytest.mark.anyio
@@ -160,6 +208,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, yarn_settings: Settings) -> 
         yield world
 
 
+def stored(world: World, sha256: str) -> Path:
+    """A file of the artifact store."""
+    (found,) = (path for path in world.home.rglob(sha256))
+    return found
+
+
 def seen(cluster: Cluster, run: Run) -> dict[str, str]:
     """What the ResourceManager says of a run's application."""
     answer = httpx.get(f"{cluster.web}/ws/v1/cluster/apps/{run.application}").raise_for_status()
@@ -180,6 +234,31 @@ def test_a_search_over_the_api(world: World, cluster: Cluster) -> None:
     assert "SUCCEEDED" == found["finalStatus"]
     assert f"lineage-run-{done.id}" in found["applicationTags"].split(",")
     assert "trial 3" in world.log(done)
+
+
+def test_a_batch_over_the_api(world: World, cluster: Cluster) -> None:
+    """Rows that tasks have scored are those of one process; the worker's death makes no second application."""
+    model = world.client.wait(world.tune("scored", trials=1)).made(ArtifactKind.MODEL)
+    one = world.client.wait(world.client.score("batch", model, WHERE)).made(ArtifactKind.PREDICTIONS)
+    run = world.client.score("batch", model, WHERE, executor="spark_yarn")
+    world.wait_for(lambda: world.client.run(run).application is not None, STARTED)
+
+    world.child("-m", "executors").kill()
+    folder = world.home / "runs" / run.id / "1" / "predict"
+    (folder / "application.json").unlink()  # the tag alone says what was submitted
+    done = world.client.wait(run, check=False, timeout=800)
+
+    assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+    assert "adopted from an earlier worker" in world.log(done)
+    assert "rows scored by 4 tasks" in world.log(done)
+    tags = {"applicationTags": f"lineage-run-{run.id}"}
+    found = httpx.get(f"{cluster.web}/ws/v1/cluster/apps", params=tags).raise_for_status().json()
+    assert [done.application] == [each["id"] for each in found["apps"]["app"]]
+    spread = done.made(ArtifactKind.PREDICTIONS)
+    assert [] == [gap.message for gap in world.client.audit(spread).gaps]
+    assert [one.body[name] for name in ("rows", "columns")] == [spread.body[name] for name in ("rows", "columns")]
+    rows, others = (pd.read_parquet(stored(world, each.body["file"])) for each in (one, spread))
+    pd.testing.assert_frame_equal(rows, others, rtol=0, atol=1e-12)
 
 
 class TestSparkYarn(ExecutorContract):

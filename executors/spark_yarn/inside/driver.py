@@ -66,6 +66,17 @@ def fail(message: str, target: Path) -> None:
         archive.addfile(member, io.BytesIO(data))
 
 
+def do_batch(spark: Any, address: str) -> bytes:
+    """Have rows scored into a folder beside the results, and return what a slot would leave."""
+    sys.path.insert(0, os.path.abspath(f"{WORK}/platform"))
+    from executors.spark_yarn.inside import score, task
+
+    root, target = Path("batch"), Path("batch.tar")
+    score.run(spark, Path(WORK), root, f"{address.rpartition('/')[0]}/predictions")
+    task.pack(root, target)
+    return target.read_bytes()
+
+
 def publish(spark: Any, source: Path, address: str) -> None:
     """Put a file on the cluster's file system under its name when all of it is there."""
     hadoop = spark._jvm.org.apache.hadoop.fs
@@ -80,13 +91,17 @@ def publish(spark: Any, source: Path, address: str) -> None:
 
 
 def main(address: str) -> None:
-    """Do all slots side by side."""
+    """Do all slots side by side, or spread the rows of a batch."""
     from pyspark import SparkContext
 
     spark = SparkContext()
-    slots = int(json.loads(Path(WORK, "launch.json").read_text())["slots"])
+    launch: dict[str, Any] = json.loads(Path(WORK, "launch.json").read_text())
+    slots = int(launch["slots"])
     try:
-        pieces = spark.parallelize(range(slots), slots).mapPartitions(do_slot).collect()
+        if launch.get("batch"):
+            pieces = [(0, do_batch(spark, address))]
+        else:
+            pieces = spark.parallelize(range(slots), slots).mapPartitions(do_slot).collect()
         pack(pieces, Path("results.tar"))
     except Exception as error:  # Spark's own word on it says more than YARN's, and must reach the worker
         fail(str(error), Path("results.tar"))

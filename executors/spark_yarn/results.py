@@ -1,0 +1,66 @@
+"""What an application has left on the cluster's file system, put into the workspace."""
+
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import IO, Any
+
+from executors import folder
+from executors.inside import results
+from executors.spark_yarn import batch
+from executors.spark_yarn.submission import ROWS
+
+
+def unpack(root: Path) -> dict[str, Any]:
+    """Put the slots' results into the workspace and say how they ended; see `executors.outcomes.judge`.
+
+    Returns:
+        Or `error` where the driver has left no results, and beside the rest `scored` where rows were spread.
+    """
+    slots: list[dict[str, Any]] = []
+    stopped = timed_out = False
+    (root / "slots").mkdir(exist_ok=True)
+    scored = None
+    with tarfile.open(root / "results.tar") as archive, (root / "log").open("wb") as log:
+        if "error.json" in archive.getnames():
+            return {"error": json.load(archive.extractfile("error.json") or io.BytesIO(b"{}")).get("message")}
+        members = sorted(archive.getmembers(), key=lambda each: int(each.name.partition(".")[0]))
+        for member in members:
+            with tarfile.open(fileobj=archive.extractfile(member)) as slot:
+                end = _one(slot, root, log)
+            slots += end["slots"]
+            stopped, timed_out = stopped or end["stopped"], timed_out or end["timed_out"]
+            scored = end.get("scored") or scored
+    for each in slots:
+        folder.write(root / "slots" / f"{each['slot']}.json", {**each, "state": "ENDED"})
+    return {"slots": slots, "stopped": stopped, "timed_out": timed_out, "scored": scored}
+
+
+def _one(slot: tarfile.TarFile, root: Path, log: IO[bytes]) -> dict[str, Any]:
+    """Take what one slot has left; only plain files below its folder of results."""
+    end: dict[str, Any] = {"slots": [], "stopped": False, "timed_out": False}
+    for member in slot:
+        stream, path = slot.extractfile(member) if member.isreg() else None, Path(member.name)
+        if stream is None or path.is_absolute() or ".." in path.parts:
+            continue
+        if member.name == "exit.json":
+            end = json.load(stream)
+        elif member.name == "log":
+            shutil.copyfileobj(stream, log)
+        elif path.parts[0] == "out":
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            with (root / path).open("wb") as target:
+                shutil.copyfileobj(stream, target)
+    return end
+
+
+def gather(root: Path, answers: dict[str, str]) -> None:
+    """Make one file of predictions of the parts that the cluster has written; the manifest comes last."""
+    job = folder.read(root / "job.json") or {}
+    kept = [*job.get("entity", ()), *([job["label"]] if job.get("label") else [])]
+    out = root / "out"
+    out.mkdir(exist_ok=True)
+    batch.join(root / ROWS, root / "predictions", out / "predictions.parquet", kept=kept, answers=answers)
+    results.manifest(out)
