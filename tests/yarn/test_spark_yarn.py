@@ -221,11 +221,17 @@ def seen(cluster: Cluster, run: Run) -> dict[str, str]:
     return found
 
 
-def test_a_search_over_the_api(world: World, cluster: Cluster) -> None:
-    """A search spreads its trials over two tasks; its model, its trials and its application are in the graph."""
+@pytest.fixture(scope="module")
+def searched(world: World) -> Run:
+    """A search whose trials were spread over two tasks."""
     done = world.client.wait(world.tune("spread", trials=4, executor="spark_yarn"), check=False, timeout=800)
-
     assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+    return done
+
+
+def test_a_search_over_the_api(world: World, cluster: Cluster, searched: Run) -> None:
+    """A search over tasks leaves its model, its trials and its application in the graph."""
+    done = searched
     trials = world.client.trials(done)
     assert ["COMPLETE"] * 4 == [trial.state for trial in trials]
     model = done.made(ArtifactKind.MODEL)
@@ -236,9 +242,9 @@ def test_a_search_over_the_api(world: World, cluster: Cluster) -> None:
     assert "trial 3" in world.log(done)
 
 
-def test_a_batch_over_the_api(world: World, cluster: Cluster) -> None:
+def test_a_batch_over_the_api(world: World, cluster: Cluster, searched: Run) -> None:
     """Rows that tasks have scored are those of one process; the worker's death makes no second application."""
-    model = world.client.wait(world.tune("scored", trials=1)).made(ArtifactKind.MODEL)
+    model = searched.made(ArtifactKind.MODEL)
     one = world.client.wait(world.client.score("batch", model, WHERE)).made(ArtifactKind.PREDICTIONS)
     run = world.client.score("batch", model, WHERE, executor="spark_yarn")
     world.wait_for(lambda: world.client.run(run).application is not None, STARTED)
