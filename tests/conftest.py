@@ -1,6 +1,8 @@
 """What every test may ask for: a real Neo4j, an emptied graph, a store over it."""
 
 import os
+import secrets
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from lineage.embedded import Embedded
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.store.graph import Graph
+from tests import daemon
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -64,9 +67,23 @@ async def store(graph: Graph) -> Store:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to share one given server between processes: tests empty its graph under each other."""
+    """Name the session, and refuse to share one given server between processes: tests empty its graph."""
+    config.stash[daemon.SESSION] = getattr(config, "workerinput", {}).get("session") or secrets.token_hex(6)
     if os.environ.get("LINEAGE_TEST_NEO4J_URI") and config.getoption("numprocesses", None):
         raise pytest.UsageError("LINEAGE_TEST_NEO4J_URI names one graph, which each test empties: leave out -n")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist which session it is of."""
+    node.workerinput["session"] = node.config.stash[daemon.SESSION]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take what the session has made off the Docker daemon, when all its processes are over."""
+    session = config.stash.get(daemon.SESSION, None)
+    if session and not hasattr(config, "workerinput") and daemon.remove(session):
+        print(f"what has the label {daemon.LABEL}={session} is left on the Docker daemon", file=sys.stderr)
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from executors.base import Prepared
 from lineage.artifacts import ArtifactKind
 from lineage.client import Artifact, Run
 from lineage.runs import RunState
@@ -45,7 +46,7 @@ RESOURCES = {"memory_bytes": 2**30, "cpus": 1, "processes": 64}
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, base_image: str) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, base_image: str, tabular: Prepared) -> Iterator[World]:
     """Everything running, on a machine that has the image of the environment."""
     with running(tmp_path_factory.mktemp("world"), CODE, base_image=base_image) as world:
         yield world

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from anyio.to_thread import run_sync
 
 from executors import environments
+from executors.alone import alone
 from executors.base import Prepared
 from executors.containers import images
 from executors.containers.engine import Engine
@@ -19,6 +21,7 @@ from executors.exchange import Bench
 from lineage.artifacts import Artifact, ArtifactKind, digest_of
 from lineage.errors import ExecutionFailed
 from lineage.settings import Settings
+from tests import daemon
 from tests.e2e.worlds import PACKAGES
 
 BASE = os.environ.get("LINEAGE_TEST_BASE_IMAGE") or "python:3.11-slim"
@@ -54,15 +57,23 @@ async def engine(anyio_backend: str) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-async def base_image(engine: Engine) -> str:
-    """An image with Python 3.11 that is on this machine."""
-    if await inspect(engine, BASE) is None:
-        pytest.skip(f"there is no image {BASE}: pull it, or make one by tests/executors/containers/base-image")
-    return BASE
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this session have."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if hasattr(request.config, "workerinput") else folder
 
 
 @pytest.fixture(scope="session")
-async def tabular(engine: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+async def base_image(engine: Engine, request: pytest.FixtureRequest, shared: Path) -> str:
+    """An image with Python 3.11, and the label by which all that is built on it is removed."""
+    if await inspect(engine, BASE) is None:
+        pytest.skip(f"there is no image {BASE}: pull it, or make one by tests/executors/containers/base-image")
+    async with alone(shared / "base.lock"):
+        return await run_sync(daemon.base, BASE, request.config.stash[daemon.SESSION])
+
+
+@pytest.fixture(scope="session")
+async def tabular(engine: Engine, base_image: str, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The image that all tests share, those of whole systems too: the environment is the same, so is its digest."""
     settings = Settings(home=tmp_path_factory.mktemp("images"), base_image=base_image)
     log = Said()
@@ -71,7 +82,8 @@ async def tabular(engine: Engine, base_image: str, tmp_path_factory: pytest.Temp
     identity = {"language": "python", "version": lock.version, "platform": lock.platform, "lock": sha256}
     body = {**identity, "packages": sorted(PACKAGES)}
     made = Artifact(kind=ArtifactKind.ENVIRONMENT, name="tabular", digest=digest_of(identity), body=body)
-    built = await images.build(made, lock.text, settings=settings, log=log, engine=engine)
+    async with alone(shared / "tabular.lock"):  # a test of another process may be about to build it
+        built = await images.build(made, lock.text, settings=settings, log=log, engine=engine)
     return Prepared(python=Path(built.python), image=built.id, artifact=built.artifact, edges=built.edges)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from executors.base import Prepared, Workspace
 from executors.containers.engine import Engine
-from executors.containers.launch import LABEL_RUN
+from executors.containers.launch import LABEL_WORKSPACE, workspace_id
 from executors.docker import DockerExecutor
 from lineage import sockets
 from tests.executors.scoring import fitted, rows, write_job
@@ -39,12 +39,14 @@ async def test_a_model_serves_from_a_container_without_a_network(
         async with httpx.AsyncClient(transport=transport, base_url="http://replica", timeout=30) as client:
             records: Any = rows(5).to_dict(orient="records")
             answer = await client.post("/invocations", json={"dataframe_records": records})
-        filters = {"label": f"{LABEL_RUN}=serve-test"}
+        filters = {"label": f"{LABEL_WORKSPACE}={workspace_id(workspace)}"}
         found = await engine.ask(lambda client: client.api.containers(filters=filters))
         seen = await engine.ask(lambda client: client.api.inspect_container(found[0]["Id"])) if found else None
     finally:
         await docker_executor.stop(running, grace=10)
+        await docker_executor.wait(running)  # which removes the container
 
+    assert [] == await engine.ask(lambda client: client.api.containers(all=True, filters=filters))
     assert {"predictions": fitted().predict(rows(5)).tolist()} == answer.json()
     assert seen is not None
     held = seen["HostConfig"]
