@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 
 from api.app import clock, create_app
@@ -153,7 +154,7 @@ def main() -> int:
     logs.configure()
     try:
         given = {name: value for name, value in vars(args).items() if value is not None}
-        asyncio.run(serve(dataclasses.replace(Settings.from_environ(), **given)))
+        uvloop.run(serve(dataclasses.replace(Settings.from_environ(), **given)))
     except LineageError as error:
         print(f"lineage: {error}", file=sys.stderr)
         return 1

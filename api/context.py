@@ -1,8 +1,9 @@
 """What a resolver may reach: the services of the server, and loaders that gather what one request asks for."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeAlias, TypedDict, TypeVar
 
 import strawberry
@@ -83,10 +84,11 @@ class Context:
     is_trusted: bool
     is_socket: bool = False
     connection_params: dict[str, Any] | None = None
-    loaders: Loaders = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.refresh()
+    @cached_property
+    def loaders(self) -> Loaders:
+        """Batches of questions, made when the first of them is asked."""
+        return Loaders(self.services, cache=not self.is_socket)
 
     @property
     def store(self) -> Store:
@@ -95,7 +97,7 @@ class Context:
 
     def refresh(self) -> None:
         """Forget what loaders have kept, since the graph is about to change."""
-        self.loaders = Loaders(self.services, cache=not self.is_socket)
+        self.__dict__.pop("loaders", None)
 
     def now(self) -> datetime:
         """The time, by the server's clock."""
