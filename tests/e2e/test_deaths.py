@@ -1,13 +1,18 @@
 """A search goes on through the death of any process: real ones, killed with -9 in its midst."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lineage.artifacts import ArtifactKind
 from lineage.runs import RunState
 from tests.e2e.worlds import TRIALS, World, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+API, NEO4J = ("-m", "api"), ("org.neo4j.server.Neo4jCommunity",)
+CLIENTS, EVENTS = 16, 600
 
 CODE = """
 import time
@@ -37,7 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("victim", [("-m", "executors"), ("-m", "api"), ("org.neo4j.server.Neo4jCommunity",)])
+@pytest.mark.parametrize("victim", [("-m", "executors"), API, NEO4J])
 def test_a_search_survives_kill_9(world: World, victim: tuple[str, ...]) -> None:
     """Whoever is killed in its midst, a search ends with its number of trials, each once, and one model."""
     run = world.tune(f"survives-{victim[-1].rpartition('.')[2].lower()}")
@@ -60,6 +65,36 @@ def test_a_search_survives_kill_9(world: World, victim: tuple[str, ...]) -> None
     assert len(set(numbers)) == len(numbers)
     assert set(states) <= {"COMPLETE", "PRUNED", "LOST"}
     assert ["EVALUATION", "HYPERPARAMETERS", "MODEL"] == sorted(each["kind"] for each in found["generated"])
+
+
+@pytest.mark.parametrize("victim", [API, NEO4J])
+def test_a_stream_of_events_survives_kill_9(world: World, victim: tuple[str, ...]) -> None:
+    """Clients send each event until it is acknowledged, and never after: none is missing, none is there twice."""
+    namespace = f"stream-{victim[-1].rpartition('.')[2].lower()}"
+    acknowledged: list[int] = []
+
+    def event(number: int) -> dict[str, str]:
+        return {"kind": "DATASET", "namespace": namespace, "name": f"event-{number}", "version": "1"}
+
+    def send(number: int) -> None:
+        edge = {"type": "DERIVED_FROM", "source": event(number), "target": event(number // 2)}
+        world.client.record_lineage([event(number)], [edge] if number else [])
+        acknowledged.append(number)
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        sending = [clients.submit(send, number) for number in range(EVENTS)]
+        world.wait_for(lambda: len(acknowledged) >= EVENTS // 10)
+        killed = world.child(*victim)
+        assert len(acknowledged) < EVENTS - CLIENTS
+        killed.kill()
+        for each in sending:
+            each.result()
+
+    root = world.client.artifact(ArtifactKind.DATASET, "event-0", "1", namespace)
+    below = world.ask("query ($id: ID!) { impact(of: [$id], first: 1) { totalCount complete } }", id=root.id)
+    assert sorted(acknowledged) == list(range(EVENTS))
+    assert EVENTS == world.client.artifacts(namespace=namespace).total
+    assert {"totalCount": EVENTS - 1, "complete": True} == below["impact"]
 
 
 def test_code_that_raises_fails_with_its_own_words(world: World) -> None:

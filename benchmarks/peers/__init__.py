@@ -1,0 +1,1 @@
+"""Other systems on the same questions, each in an environment of its own."""
