@@ -11,7 +11,6 @@ from strawberry.scalars import JSON
 from api.context import Info
 from api.sdl import Long, input_type
 from lineage import requests
-from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.errors import InvalidInput
 
 T = TypeVar("T")
@@ -321,42 +320,3 @@ class RetractInput:
 
     id: strawberry.ID
     reason: str
-
-
-@input_type
-class LineageRefInput:
-    """A version of a name."""
-
-    kind: ArtifactKind
-    name: str
-    version: str
-    namespace: str = "default"
-
-
-@input_type
-class LineageNodeInput(LineageRefInput):
-    """A node as another system describes it."""
-
-    digest: str | None = None
-    description: str | None = None
-    tags: list[str] = strawberry.field(default_factory=list)
-    properties: JSON | None = None
-
-
-@input_type
-class LineageEdgeInput:
-    """An edge from the dependent to what it depends on; what nobody has described yet becomes a placeholder."""
-
-    type: EdgeType
-    source: LineageRefInput
-    target: LineageRefInput
-
-
-@input_type
-class RecordLineageInput:
-    """Nodes and edges in bulk, in any order and any number of times; *keep_rest* records what is well of it."""
-
-    nodes: list[LineageNodeInput] = strawberry.field(default_factory=list)
-    edges: list[LineageEdgeInput] = strawberry.field(default_factory=list)
-    producer: str | None = None
-    keep_rest: bool = False

@@ -7,7 +7,7 @@ import strawberry
 from api import parts
 from api.artifacts import Artifact, Asset, shown
 from api.benchmarks import BenchmarkMutation
-from api.context import Asker, Info, changing
+from api.context import Info, changing
 from api.deployments import DeploymentMutation
 from api.inputs import (
     BuildEnvironmentInput,
@@ -20,7 +20,6 @@ from api.inputs import (
     EvaluateInput,
     ImportEnvironmentInput,
     PromoteInput,
-    RecordLineageInput,
     RegisterDatasetInput,
     RegisterEnvironmentInput,
     RegisterModelCodeInput,
@@ -32,6 +31,7 @@ from api.inputs import (
     meant,
     started,
 )
+from api.intake import IntakeMutation
 from api.kinds import Evaluation, Feature, FeatureSet, MetricDefinition, Model, ModelCode, SearchSpace
 from api.plans import PlanMutation
 from api.promotions import PromotionMutation
@@ -41,7 +41,7 @@ from api.schedules import ScheduleMutation
 from api.sdl import object_type
 from api.triggers import TriggerMutation
 from api.webhooks import WebhookMutation
-from lineage import definitions, environments, intake, promotion, requests
+from lineage import definitions, environments, promotion, requests
 from lineage import runs as domain
 from lineage.errors import InvalidInput
 
@@ -107,30 +107,13 @@ class RetractPayload:
     artifact: Artifact
 
 
-@object_type
-class RefusedItem:
-    """What is wrong with one item: its *list* (nodes or edges), its index there, the reason."""
-
-    list: str
-    index: int
-    message: str
-
-
-@object_type
-class RecordLineagePayload:
-    """How many distinct nodes and edges the call brought, placeholders not counted, and what of it was refused."""
-
-    nodes: int
-    edges: int
-    refused: list[RefusedItem]
-
-
 def _queued(run: domain.Run) -> RunPayload:
     return RunPayload(run=Run.of(run))
 
 
 @object_type
 class Mutation(
+    IntakeMutation,
     DeploymentMutation,
     ReproductionMutation,
     ScheduleMutation,
@@ -269,20 +252,3 @@ class Mutation(
         now = changing(info)["now"]
         made = await info.context.store.artifacts.retract(input.id, reason=input.reason, now=now)
         return RetractPayload(artifact=shown(made))
-
-    @strawberry.mutation
-    async def record_lineage(self, info: Info, input: RecordLineageInput) -> RecordLineagePayload:
-        """Record what other systems know: all of it or, without *keep_rest*, nothing when an item is wrong."""
-        nodes = [
-            meant(intake.NodeInput, node, properties={} if node.properties is None else node.properties)
-            for node in input.nodes
-        ]
-        edges = [
-            intake.EdgeInput(type=e.type, source=meant(intake.Ref, e.source), target=meant(intake.Ref, e.target))
-            for e in input.edges
-        ]
-        by = input.producer or info.context.by
-        asked: Asker = {"by": by, "now": changing(info)["now"]}
-        done = await intake.record_lineage(info.context.store, nodes, edges, **asked, keep_rest=input.keep_rest)
-        refused = [RefusedItem(**vars(each)) for each in done.refused]
-        return RecordLineagePayload(nodes=done.nodes, edges=done.edges, refused=refused)

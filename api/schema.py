@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
+from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.types.graphql import OperationType
 
 from api.artifacts import TYPES
@@ -15,11 +15,18 @@ from api.subscriptions import Subscription
 from lineage.errors import InvalidInput
 
 
-class OverSockets(SchemaExtension):
-    """Keeps subscriptions to sockets: a request has one answer."""
+class Documents(ParserCache, ValidationCache):
+    """Bounds and keeps what clients ask; one extension, since each costs every request some of its time."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Say how long a document may be, and what rules it is checked by."""
+        context = self.execution_context
+        context.parse_options["max_tokens"] = MAX_TOKENS
+        context.validation_rules += (Limits,)
+        yield
 
     def on_execute(self) -> Iterator[None]:
-        """Raise InvalidInput for a subscription that came as a request."""
+        """Keep subscriptions to sockets: raise InvalidInput for one that came as a request, which has one answer."""
         context = self.execution_context
         if context.operation_type is OperationType.SUBSCRIPTION and not context.context.is_socket:
             raise InvalidInput("subscriptions need a WebSocket that speaks graphql-transport-ws")
@@ -32,13 +39,7 @@ schema = Schema(
     subscription=Subscription,
     types=list(TYPES.values()),
     config=CONFIG,
-    extensions=[
-        lambda: MaxTokensLimiter(MAX_TOKENS),
-        lambda: AddValidationRules([Limits]),
-        ParserCache,
-        ValidationCache,
-        OverSockets,
-    ],
+    extensions=[Documents],
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NewType, TypeVar, dataclass_transform
 import strawberry
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.arguments import InputContext
 from strawberry.types.scalar import ScalarDefinition
 from strawberry.utils.str_converters import to_camel_case
 
@@ -60,6 +61,16 @@ def interface(cls: type[T]) -> type[T]:
 def input_type(cls: type[T]) -> type[T]:
     """Make *cls* an input of the schema."""
     return _described(strawberry.input, cls)
+
+
+def built_by(build: Callable[[type, Mapping[str, Any], InputContext], object]) -> Callable[[type[T]], type[T]]:
+    """A decorator of an input whose values *build* makes, from what clients sent under the schema's names."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        cls.__strawberry_definition__.from_input = build  # type: ignore[attr-defined]
+        return cls
+
+    return decorate
 
 
 def camel(name: str | None) -> str | None:

@@ -16,9 +16,9 @@ Joined = tuple[str, str, int, str]
 
 SEARCHED = 20_000  # characters of search text that one node keeps
 BATCH = 5_000  # nodes or edges that one statement writes
-FEW = 200  # nodes or edges that are cheaper in one statement for all than in several that are faster
+FEW = 200  # nodes, and edges, that are cheaper in one statement for all than in several that are faster
 
-#: A query for each type: one that is written out in the plan merges many times faster than one in a parameter.
+#: A query for each type of many edges: one that is written out in the plan merges many times faster than a parameter.
 EDGE_QUERIES: Mapping[EdgeType, str] = {
     EdgeType.DERIVED_FROM: "record_derived_from",
     EdgeType.TRAINED_ON: "record_trained_on",
@@ -66,18 +66,38 @@ async def write(tx: Transaction, entries: Sequence[Entry]) -> None:
         NotFound: an edge names a node that is neither there nor given.
         InvalidInput: an edge is of a type that joins runs and artifacts.
     """
-    edges = _edges(entries)
+    mentions, edges = _mentions(entries), _edges(entries)
     calls = [{"now": entry.now, "by": entry.by, "run_id": entry.run_id} for entry in entries]
-    await _write_nodes(tx, _mentions(entries), calls)
-    for query, rows in _statements(edges):
-        await _write_edges(tx, query, rows, calls)
+    if max(len(mentions), len(edges)) <= FEW:
+        await _write_few(tx, mentions, edges, calls)
+        return
+    await _write_nodes(tx, mentions, calls)
+    for type_, query in EDGE_QUERIES.items():
+        for rows in _pieces([edge for edge in edges if edge[3] == type_]):
+            row = await tx.one(query, edges=rows, calls=calls)
+            await _check_ends(tx, rows, row["written"] if row else 0)
+
+
+async def _write_few(
+    tx: Transaction, mentions: Sequence[Mention], edges: Sequence[Joined], calls: Sequence[Row]
+) -> None:
+    if not mentions and not edges:
+        return
+    row = await tx.one("record_few", nodes=[_node(each) for each in mentions], edges=edges, calls=calls)
+    found = row or {"known": [], "written": 0}
+    await _describe(tx, mentions, {each["id"]: each for each in found["known"]}, calls)
+    await _check_ends(tx, edges, found["written"])
 
 
 async def _write_nodes(tx: Transaction, mentions: Sequence[Mention], calls: Sequence[Row]) -> None:
-    # A statement costs some milliseconds, however little it does; what is there stands the writing of a few unchanged.
-    known = await _known(tx, sorted({each.id for each in mentions})) if len(mentions) > FEW else {}
+    known = await _known(tx, sorted({each.id for each in mentions}))  # much of a large call may be there already
     for rows in _pieces([_node(each) for each in mentions if each.id not in known]):
         known |= {row["id"]: row for row in await tx.many("record_nodes", nodes=rows, calls=calls)}
+    await _describe(tx, mentions, known, calls)
+
+
+async def _describe(tx: Transaction, mentions: Sequence[Mention], known: dict[str, Row], calls: Sequence[Row]) -> None:
+    """Give placeholders among the *known* nodes their content; raise VersionTaken for others that differ."""
     described = [each for each in mentions if not each.artifact.is_placeholder and each.id in known]
     waiting = [_description(each) for each in described if known[each.id]["is_placeholder"]]
     for rows in _pieces(waiting):
@@ -100,23 +120,14 @@ async def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, Row]:
     return found
 
 
-async def _write_edges(tx: Transaction, query: str, rows: Sequence[Joined], calls: Sequence[Row]) -> None:
-    row = await tx.one(query, edges=rows, calls=calls)
-    if row and row["written"] == len(rows):
+async def _check_ends(tx: Transaction, edges: Sequence[Joined], written: int) -> None:
+    """Raise NotFound when fewer than all of *edges* were *written*, naming one whose end is not there."""
+    if written == len(edges):
         return
-    known = await _known(tx, sorted({end for source, target, *_ in rows for end in (source, target)}))
-    for source, target, _, type_ in rows:
+    known = await _known(tx, sorted({end for source, target, *_ in edges for end in (source, target)}))
+    for source, target, _, type_ in edges:
         if not {source, target} <= known.keys():
             raise NotFound(f"{type_} from {source} to {target}: one of the two is not in the graph")
-
-
-def _statements(edges: Sequence[Joined]) -> Iterator[tuple[str, Sequence[Joined]]]:
-    """The queries that write *edges*: one for a few, else one for each type."""
-    if len(edges) <= FEW:
-        yield from (("record_edges", rows) for rows in _pieces(edges))
-        return
-    for type_, query in EDGE_QUERIES.items():
-        yield from ((query, rows) for rows in _pieces([edge for edge in edges if edge[3] == type_]))
 
 
 def _mentions(entries: Sequence[Entry]) -> list[Mention]:
