@@ -26,6 +26,7 @@ from lineage.errors import InvalidInput, LineageError
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.store.graph import Graph
+from lineage.store.writer import Room
 
 GRACE = 5  # seconds that open requests have when the server is asked to stop
 log = structlog.get_logger()
@@ -103,7 +104,7 @@ async def serve(settings: Settings) -> None:
     check_listening(settings)
     with listening(settings) as bound:
         async with attached(settings) as graph:
-            store = Store(graph)
+            store = Store(graph, room=Room(items=settings.queue_items, bytes=settings.queue_bytes))
             await store.migrate(now=clock())
             metrics = Metrics()
             web = Server(_config(create_app(settings, store, metrics=metrics)))

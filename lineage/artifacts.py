@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self
 
 from lineage.errors import InvalidInput
@@ -154,6 +155,11 @@ class Artifact:
     def id(self) -> str:
         """The id, made of kind, namespace, name and version."""
         return artifact_id(self.kind, self.namespace, self.name, self.version)
+
+    @cached_property
+    def text(self) -> str:
+        """The body as canonical JSON."""
+        return canonical(self.body)
 
     @classmethod
     def defined(cls, kind: ArtifactKind, name: str, body: Mapping[str, Any], **rest: Any) -> Self:

@@ -109,6 +109,12 @@ class Settings:
     )
     spark_proxy_user: str = _setting("", "User that applications are submitted for, as of spark-submit --proxy-user")
     yarn_queue: str = _setting("", "Queue that applications are submitted to; by default YARN's own default")
+    queue_items: int = _setting(
+        100_000, "Nodes and edges that may wait to be recorded; a call beyond them is UNAVAILABLE", least=1
+    )
+    queue_bytes: int = _setting(
+        64 * 2**20, "Bytes of nodes and edges that may wait to be recorded; a call beyond them is UNAVAILABLE", least=1
+    )
     user: str = _setting(lambda: os.environ.get("USER") or "unknown", "Who is recorded as the maker of things")
     query_timeout: float = _setting(30.0, "Seconds that one query to the graph may take", least=0.1, most=DAY)
 

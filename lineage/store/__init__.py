@@ -19,15 +19,19 @@ from lineage.store.triggers import Triggers
 from lineage.store.versions import Versions
 from lineage.store.walks import Walks
 from lineage.store.webhooks import Webhooks
-from lineage.store.writer import Writer
+from lineage.store.writer import Room, Writer
 
 
 class Store:
-    """All repositories over one graph."""
+    """All repositories over one graph.
 
-    def __init__(self, graph: Graph) -> None:
+    Args:
+        room: how much may wait to be recorded.
+    """
+
+    def __init__(self, graph: Graph, *, room: Room = Room()) -> None:  # noqa: B008 (it is frozen)
         self.graph = graph
-        self.writer = Writer(graph)
+        self.writer = Writer(graph, room)
         self.artifacts = Artifacts(graph, self.writer)
         self.runs = Runs(graph)
         self.plans = Plans(graph)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from lineage.artifacts import Artifact, Edge, EdgeType, asset_id, canonical
+from lineage.artifacts import Artifact, Edge, EdgeType, asset_id
 from lineage.errors import InvalidInput, NotFound, VersionTaken
 from lineage.store import columns
 from lineage.store.graph import Row, Transaction
@@ -15,6 +15,7 @@ T = TypeVar("T")
 Joined = tuple[str, str, int, str]
 
 SEARCHED = 20_000  # characters of search text that one node keeps
+EACH = 1_000  # bytes of a node or an edge in memory, without what is said of it
 BATCH = 5_000  # nodes or edges that one statement writes
 FEW = 200  # nodes, and edges, that are cheaper in one statement for all than in several that are faster
 
@@ -44,6 +45,12 @@ class Entry:
     def size(self) -> int:
         """How many nodes and edges it brings."""
         return len(self.artifacts) + len(self.edges)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes."""
+        said = (len(each.text) + len(each.description or "") for each in self.artifacts if not each.is_placeholder)
+        return sum(said) + EACH * self.size
 
 
 @dataclass(frozen=True)
@@ -178,7 +185,7 @@ def _description(mention: Mention) -> Row:
     artifact = mention.artifact
     content = {
         "digest": artifact.digest,
-        "body": canonical(artifact.body),
+        "body": artifact.text,
         "description": artifact.description,
         "tags": list(artifact.tags),
         "search_text": search_text(artifact),

@@ -4,12 +4,16 @@ import base64
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.settings import Settings
 from lineage.store import Store
-from tests.api.serving import Client
+from lineage.store.writer import Room
+from tests.api.serving import Client, serving
 from tests.conftest import NOW
+from tests.store.held import Held
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 K, E = ArtifactKind, EdgeType
@@ -179,6 +183,28 @@ async def test_a_retraction_needs_a_reason(client: Client, store: Store) -> None
 
     assert "reason" == refused["field"]
     assert {"retractedReason": "leaks the label"} == data["retract"]["artifact"]
+
+
+async def test_what_finds_no_room_is_unavailable(settings: Settings, store: Store) -> None:
+    """While as much waits as may, a call has the code of what can be sent again, and then it can."""
+    held, record = Held(store.graph), "mutation ($i: RecordLineageInput!) { recordLineage(input: $i) { nodes } }"
+    given = [{"i": {"nodes": [{"kind": "MODEL", "name": name, "version": "1"}]}} for name in ("one", "two")]
+    answers: list[Any] = []
+    async with serving(settings, Store(held, room=Room(items=1))) as client:
+
+        async def ask(variables: Any) -> None:
+            answers.append(await client.ask(record, variables))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, given[0])
+            await held.reached.wait()
+            refused = await client.refused(record, given[1])
+            held.goes_on.set()
+        await ask(given[1])
+
+    assert "UNAVAILABLE" == refused["code"]
+    assert "LINEAGE_QUEUE_ITEMS" in refused["message"]
+    assert 2 * [{"recordLineage": {"nodes": 1}}] == answers
 
 
 async def test_lineage_from_other_systems(client: Client) -> None:

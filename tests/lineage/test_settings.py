@@ -62,6 +62,8 @@ def test_a_variable_sets_its_field(name: str, text: str, expected: object) -> No
         ("trial_timeout", "-5"),
         ("cancel_grace", "-1"),
         ("query_timeout", "1e400"),
+        ("queue_items", "0"),
+        ("queue_bytes", "64m"),
         ("allow_pickle", "maybe"),
         ("heap", "lots"),
         ("heap", "0m"),
