@@ -1,5 +1,7 @@
 """The audit of a model as the schema shows it."""
 
+from collections.abc import AsyncIterator
+
 import strawberry
 from strawberry.scalars import JSON
 
@@ -8,6 +10,7 @@ from api.context import Info
 from api.kinds import Model
 from api.runs import Run
 from api.sdl import object_type
+from lineage.audits import audit as audits
 from lineage.audits import facts as domain
 from lineage.audits import prov
 
@@ -84,3 +87,27 @@ class Audit:
             seal=audit.seal,
             export=JSON(audit.export()),
         )
+
+
+@object_type
+class AuditProgress:
+    """How far an audit is: how many of all digests are verified, what is read next, and in the end the audit."""
+
+    done: int
+    total: int
+    reading: str | None
+    audit: Audit | None
+
+
+@strawberry.type
+class AuditSubscription:
+    """What clients may watch of audits."""
+
+    @strawberry.subscription
+    async def audit_advanced(self, info: Info, model: strawberry.ID) -> AsyncIterator[AuditProgress]:
+        """An audit that verifies every digest, told of before each of them; the last event has the audit itself."""
+        services = info.context.services
+        steps = audits.advance(services.store, model, files=services.files, trial_counts=services.studies.counts)
+        async for step in steps:
+            audit = Audit.of(step.audit) if step.audit else None
+            yield AuditProgress(done=step.done, total=step.total, reading=step.reading, audit=audit)

@@ -7,6 +7,7 @@ import anyio
 import strawberry
 
 from api.artifacts import Artifact, shown
+from api.audits import AuditSubscription
 from api.context import Info
 from api.firings import FiringSubscription
 from api.runs import Run
@@ -23,7 +24,7 @@ BATCH = 500
 
 
 @object_type
-class Subscription(FiringSubscription):
+class Subscription(FiringSubscription, AuditSubscription):
     """What clients may watch."""
 
     @strawberry.subscription

@@ -1,10 +1,12 @@
 """The audit of a model: every fact that a reviewer asks, each with the node it comes from, and what is missing."""
 
+from collections.abc import AsyncIterator
+
 from lineage.artifacts import Artifact, ArtifactKind
-from lineage.audits.facts import Audit, Fact, Gap
+from lineage.audits.facts import Audit, Fact, Gap, Progress, VerifiedDigest
 from lineage.audits.record import Counts, read
 from lineage.audits.sections import SECTIONS, said
-from lineage.audits.verification import verify as reread
+from lineage.audits.verification import checks
 from lineage.errors import InvalidInput
 from lineage.files import Files
 from lineage.store import Store
@@ -27,16 +29,35 @@ async def audit(
         verify: read the bytes again and compare their digests; wants *files*.
         trial_counts: how many trials of a run ended in which way.
     """
+    steps = [each async for each in advance(store, id, files=files if verify else None, trial_counts=trial_counts)]
+    done = steps[-1].audit
+    assert done is not None
+    return done
+
+
+async def advance(
+    store: Store, id: str, *, files: Files | None, trial_counts: Counts | None = None
+) -> AsyncIterator[Progress]:
+    """Audit as `audit` does, and tell before each digest how far it is; the last word has the audit.
+
+    Args:
+        files: where the bytes are that are read again; None reads none.
+    """
     model = await _model(store, id)
     record = await read(store, model, trial_counts)
     found = [each for name, section in SECTIONS.items() for each in said(name, section, record)]
-    checked = [each async for each in reread(record, files)] if verify and files is not None else []
-    return Audit(
+    waiting = list(checks(record, files)) if files is not None else []
+    verified: list[VerifiedDigest] = []
+    for check in waiting:
+        yield Progress(done=len(verified), total=len(waiting), reading=check.what)
+        verified.append(await check.run())
+    audit = Audit(
         model=model,
         facts=[each for each in found if isinstance(each, Fact)],
         gaps=[each for each in found if isinstance(each, Gap)],
-        verified=checked,
+        verified=verified,
     )
+    yield Progress(done=len(verified), total=len(waiting), audit=audit)
 
 
 async def _model(store: Store, id: str) -> Artifact:

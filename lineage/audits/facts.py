@@ -70,3 +70,13 @@ class Audit:
 
     def _facts(self) -> list[dict[str, Any]]:
         return [asdict(fact) for fact in self.facts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far an audit is: how many of all digests are verified, what is read next, and in the end the audit."""
+
+    done: int
+    total: int
+    reading: str | None = None
+    audit: Audit | None = None

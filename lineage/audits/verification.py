@@ -1,33 +1,59 @@
 """Bytes read again: datasets where they lie, everything else from the artifact store."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.audits.facts import ODD, VerifiedDigest
 from lineage.audits.record import Record
-from lineage.errors import DigestMismatch, LineageError
+from lineage.errors import DigestMismatch, InvalidInput, LineageError
 from lineage.files import Files
 
 K = ArtifactKind
 
 
-async def verify(record: Record, files: Files) -> AsyncIterator[VerifiedDigest]:
-    """Read again what is recorded: registered datasets where they lie, the rest from the artifact store."""
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Bytes that can be read again: what they are, the digest recorded, and how to verify it."""
+
+    what: str
+    digest: str
+    verify: Callable[[], Awaitable[None]]
+
+    async def run(self) -> VerifiedDigest:
+        """Read the bytes."""
+        message: str | None = None
+        try:
+            await self.verify()
+        except DigestMismatch:  # without the digest found: who brought the address need not learn what lies there
+            message = "the bytes are not those recorded"
+        except (LineageError, OSError, ValueError) as error:  # names from outside may be none that a file can have
+            message = str(error)
+        return VerifiedDigest(what=self.what, digest=self.digest, verified=message is None, message=message)
+
+
+def checks(record: Record, files: Files) -> Iterator[Check]:
+    """What can be read again of all that is recorded: datasets where they lie, the rest from the artifact store."""
     from lineage.data import datasets  # brings DuckDB, which readers of the graph can do without
 
     for dataset in record.of(K.DATASET):
-        yield await _checked(f"dataset {dataset.name}", dataset.digest, datasets.verify(dataset))
+        yield Check(
+            what=f"dataset {dataset.name}", digest=dataset.digest or "", verify=partial(datasets.verify, dataset)
+        )
     for artifact, kept in _keeping(record):
         try:
             named = list(kept(artifact))
         except ODD as error:
-            message = f"what is recorded has another shape than ours: {error!r:.200}"
-            yield VerifiedDigest(
-                what=f"{artifact.kind.value} {artifact.name}", digest="", verified=False, message=message
-            )
+            odd = InvalidInput(f"what is recorded has another shape than ours: {error!r:.200}")
+            yield Check(what=f"{artifact.kind.value} {artifact.name}", digest="", verify=partial(_refuse, odd))
             continue
         for what, sha256 in named:
-            yield await _checked(what, sha256, files.verify(sha256))
+            yield Check(what=what, digest=sha256, verify=partial(files.verify, sha256))
+
+
+async def _refuse(error: LineageError) -> None:
+    raise error
 
 
 Kept = Callable[[Artifact], Iterator[tuple[str, str]]]
@@ -66,14 +92,3 @@ def _predictions_file(predictions: Artifact) -> Iterator[tuple[str, str]]:
 
 
 KEPT: Mapping[ArtifactKind, Kept] = {K.TRAINING_SET: _splits, K.MODEL_CODE: _archive, K.ENVIRONMENT: _lock}
-
-
-async def _checked(what: str, digest: str | None, check: Awaitable[None]) -> VerifiedDigest:
-    message: str | None = None
-    try:
-        await check
-    except DigestMismatch:  # without the digest found: who brought the address need not learn what lies there
-        message = "the bytes are not those recorded"
-    except (LineageError, OSError, ValueError) as error:  # names from outside may be none that a file can have
-        message = str(error)
-    return VerifiedDigest(what=what, digest=digest or "", verified=message is None, message=message)

@@ -188,14 +188,17 @@ def audit(
     check: Annotated[
         Path | None, typer.Option(help="Compare with an audit exported before as .json.", exists=True, dir_okay=False)
     ] = None,
+    verify: Annotated[bool, typer.Option(help="Read the bytes again and compare their digests.")] = True,
 ) -> None:
     """Where a model comes from, whether the record is whole, and whether the bytes still match it.
 
-    With --json the whole audit is printed. The exit code is 1 when the record has gaps, or differs from --check.
+    A bar on stderr says how far reading the bytes is. With --json the whole audit is printed. The exit code is 1 when
+    the record has gaps, or differs from --check.
     """
     from lineage.cli import auditing
 
-    if not auditing.audit(client_of(home), what, namespace=namespace, as_json=as_json, export=export, check=check):
+    files = auditing.Files(export=export, check=check)
+    if not auditing.audit(client_of(home), what, namespace=namespace, as_json=as_json, verify=verify, files=files):
         raise typer.Exit(1)
 
 

@@ -1,26 +1,50 @@
 """`lineage audit`: an audit on a terminal, in a file, or beside one of before."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from rich.markup import escape
 
 from lineage.artifacts import ArtifactKind
 from lineage.audits import seals
 from lineage.cli import asking, printing
-from lineage.client import Audit, Client
+from lineage.client import Audit, AuditProgress, Client
 from lineage.errors import InvalidInput
 
 #: What a file's name says of the form that it is to have; the longer ending comes first.
 ENDINGS = (".prov.json", ".json", ".html")
 
 
-def audit(client: Client, what: str, *, namespace: str, as_json: bool, export: Path | None, check: Path | None) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Where an audit is written to, and which of before it is compared with."""
+
+    export: Path | None
+    check: Path | None
+
+
+def audit(
+    client: Client,
+    what: str,
+    *,
+    namespace: str,
+    as_json: bool,
+    verify: bool,
+    files: Files,
+) -> bool:
     """Print the audit of a model, write and compare it as asked; return whether it is complete and as it was.
 
     Raise InvalidInput for a file that says no form, cannot be written, or is no audit that is as it was sealed.
     """
+    export, check = files.export, files.check
     ending = _ending(export) if export else None
     before = _sealed(check) if check else None
-    found = client.audit(asking.find(client, what, namespace=namespace, kind=ArtifactKind.MODEL))
+    model = asking.find(client, what, namespace=namespace, kind=ArtifactKind.MODEL)
+    with _bar() as tell:
+        found = client.audit(model, verify=verify, progress=tell)
     if export and ending:
         _write(export, _written(client, found, ending))
     changes = seals.differences(before, found.export) if before else []
@@ -33,6 +57,23 @@ def audit(client: Client, what: str, *, namespace: str, as_json: bool, export: P
         for each in changes:
             printing.out.print(f"  {each.change.value} {each.section}.{each.name}{_values(each)}", markup=False)
     return found.complete and not changes
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[AuditProgress], None]]:
+    """What draws, on a terminal's stderr, how many digests are verified."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(step: AuditProgress) -> None:
+            bar.update(task, completed=step.done, total=step.total, description=escape(step.reading or ""))
+
+        yield tell
 
 
 def _ending(target: Path) -> str:

@@ -1,7 +1,7 @@
 """The GraphQL API from Python: one method a verb, plain objects as answers."""
 
 from lineage.client.answers import Rows
-from lineage.client.artifacts import Artifact, Audit, Fact, Gap, Promotion, VerifiedDigest
+from lineage.client.artifacts import Artifact, Audit, AuditProgress, Fact, Gap, Promotion, VerifiedDigest
 from lineage.client.client import Client
 from lineage.client.comparisons import Comparison, Difference
 from lineage.client.deployments import Deployment
@@ -19,6 +19,7 @@ from lineage.client.webhooks import Delivery, Webhook
 __all__ = [
     "Artifact",
     "Audit",
+    "AuditProgress",
     "Client",
     "Comparison",
     "Delivery",

@@ -75,6 +75,15 @@ class Audit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditProgress:
+    """How far an audit is: how many of all digests are verified, and what is read next, None at the end."""
+
+    done: int
+    total: int
+    reading: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Promotion:
     """An alias that moved to *model* from *former*, on the evidence of *verdicts*."""
 

@@ -96,8 +96,11 @@ why(of: $of, node: $node, asOf: $asOf, first: $first) {{ more paths {{ nodes {{ 
 links {{ type source target }} }} }} }}"""
 PATHS = f"""query($from: ID!, $to: ID!, $first: Int!) {{
 paths(from: $from, to: $to, first: $first) {{ nodes {{ {SHORT} }} links {{ type source target }} }} }}"""
-AUDIT = f"""query($model: ID!) {{ audit(model: $model) {{ model {{ {ARTIFACT} }} complete gaps {{ section message }}
-facts {{ section name value source {{ id }} }} verifiedDigests {{ what digest verified message }} export }} }}"""
+AUDITED = f"""model {{ {ARTIFACT} }} complete gaps {{ section message }} facts {{ section name value source {{ id }} }}
+verifiedDigests {{ what digest verified message }} export"""
+AUDIT = f"query($model: ID!) {{ audit(model: $model, verify: false) {{ {AUDITED} }} }}"
+AUDIT_ADVANCED = f"""subscription($model: ID!) {{
+auditAdvanced(model: $model) {{ done total reading audit {{ {AUDITED} }} }} }}"""
 PROV = "query($model: ID!) { audit(model: $model, verify: false) { prov } }"
 COMPARE = f"""query($a: ID!, $b: ID!) {{ compare(a: $a, b: $b) {{ a {{ {ARTIFACT} }} b {{ {ARTIFACT} }} complete
 differences {{ section name change a b delta text }} ancestors {{ {ARTIFACT} }} }} }}"""

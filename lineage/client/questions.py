@@ -1,12 +1,12 @@
 """The questions: artifacts, walks, audits, runs and their logs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lineage.artifacts import ArtifactKind
 from lineage.client import documents, waiting
 from lineage.client.answers import Rows
-from lineage.client.artifacts import Artifact, Audit
+from lineage.client.artifacts import Artifact, Audit, AuditProgress
 from lineage.client.comparisons import Comparison
 from lineage.client.runs import Run, Trial, as_kind
 from lineage.client.session import PAGE, Ref, id_of
@@ -51,9 +51,25 @@ class Questions(Walking):
         wanted = {**filter, **({"kinds": _kinds(kinds)} if kinds else {})}
         return self._pages(documents.ARTIFACTS, Artifact, first, filter=wanted)
 
-    def audit(self, model: Ref) -> Audit:
-        """Where a model comes from, whether the record is whole, and whether the bytes are still those recorded."""
-        return Audit.read(self.query(documents.AUDIT, model=id_of(model))["audit"])
+    def audit(
+        self, model: Ref, *, verify: bool = True, progress: Callable[[AuditProgress], None] | None = None
+    ) -> Audit:
+        """Where a model comes from, whether the record is whole, and whether the bytes are still those recorded.
+
+        Args:
+            verify: read the bytes again and compare their digests, however long it takes.
+            progress: called before each of them.
+        """
+        if not verify:
+            return Audit.read(self.query(documents.AUDIT, model=id_of(model))["audit"])
+
+        def tell(data: Mapping[str, Any]) -> None:
+            step = data["auditAdvanced"]
+            if progress is not None:
+                progress(AuditProgress(done=step["done"], total=step["total"], reading=step["reading"]))
+
+        done = self._transport.follow(documents.AUDIT_ADVANCED, {"model": id_of(model)}, tell)
+        return Audit.read(done["auditAdvanced"]["audit"])
 
     def prov(self, model: Ref) -> dict[str, Any]:
         """All that a model comes from, as a document of W3C PROV in its form PROV-JSON."""

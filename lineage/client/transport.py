@@ -30,7 +30,7 @@ class Transport:
     """Sends documents; while the server does not answer they are sent again for up to *patience* seconds."""
 
     def __init__(self, find: Callable[[], str | None], token: str, *, patience: float) -> None:
-        self._find, self.patience = find, patience
+        self._find, self._token, self.patience = find, token, patience
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=False)
 
@@ -40,15 +40,37 @@ class Transport:
 
     def send(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The data that answers *document*; raise what the API says went wrong, as one of our errors."""
+        return self._patiently(lambda: self._once(document, variables))
+
+    def follow(
+        self, document: str, variables: Mapping[str, Any], tell: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        """The data of the last event of a subscription; *tell* hears of each, from the first when it is begun again."""
+        return self._patiently(lambda: self._followed(document, variables, tell))
+
+    def _patiently(self, once: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         until, pause = time.monotonic() + self.patience, PAUSES[0]
         while True:
             try:
-                return self._once(document, variables)
+                return once()
             except Unavailable:
                 if time.monotonic() + pause > until:
                     raise
             time.sleep(pause)
             pause = min(pause * 2, PAUSES[1])
+
+    def _followed(
+        self, document: str, variables: Mapping[str, Any], tell: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        from lineage.client import sockets  # few calls need it
+
+        url = self._find()
+        if not url:
+            raise Unavailable(NO_SERVER)
+        last: dict[str, Any] = {}
+        for last in sockets.events(url, self._token, document, variables, failure=_error):
+            tell(last)
+        return last
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The JSON that answers *body* at a path beside GraphQL's; raise what it says went wrong."""

@@ -109,3 +109,22 @@ async def test_a_request_cannot_subscribe(client: Client) -> None:
 
     assert "INVALID_INPUT" == error["code"]
     assert "graphql-transport-ws" in error["message"]
+
+
+async def test_an_audit_is_followed(client: Client, store: Store) -> None:
+    """Before each digest an event says what is read and how many are done; the last has the audit."""
+    kept = {"files": [{"path": name, "sha256": name * 64} for name in ("a", "b")]}
+    model = Artifact.defined(K.MODEL, "m", kept)
+    await store.artifacts.record([model], now=NOW, by="ann")
+    said = "complete seal verifiedDigests { what verified message }"
+    query = gql(f"subscription ($id: ID!) {{ auditAdvanced(model: $id) {{ done total reading audit {{ {said} }} }} }}")
+    query.variable_values = {"id": model.id}
+
+    async with subscriber(client) as session:
+        events = [event["auditAdvanced"] async for event in session.subscribe(query)]
+    whole = await client.ask(f"query ($id: ID!) {{ audit(model: $id) {{ {said} }} }}", {"id": model.id})
+
+    assert [(0, "model a"), (1, "model b"), (2, None)] == [(each["done"], each["reading"]) for each in events]
+    assert {2} == {each["total"] for each in events}
+    assert [None, None, whole["audit"]] == [each["audit"] for each in events]
+    assert [False, False] == [each["verified"] for each in whole["audit"]["verifiedDigests"]]

@@ -17,7 +17,7 @@ from anyio.from_thread import start_blocking_portal
 from lineage.artifacts import ArtifactKind
 from lineage.cli import stack
 from lineage.cli.stack import Stack
-from lineage.client import Client, Run, sources
+from lineage.client import AuditProgress, Client, Run, sources
 from lineage.errors import Conflict, ExecutionFailed, InvalidInput, NotFound, Unavailable
 from lineage.runs import RunState
 from lineage.settings import Settings
@@ -269,7 +269,12 @@ def test_promotion_of_what_never_passed(client: Client) -> None:
         client.promote(model)
     promotion = client.promote(model, force=True, reason="a test")
     assert ("champion", model.id) == (promotion.alias, client.artifact("Model", name, "@champion").id)
-    assert not client.audit(model).complete
+    steps: list[AuditProgress] = []
+    audit = client.audit(model, progress=steps.append)
+    assert (False, len(audit.verified_digests)) == (audit.complete, steps[-1].done)
+    assert audit.gaps == client.audit(model, verify=False).gaps
+    with pytest.raises(NotFound):
+        client.audit("model_none")
 
 
 def test_retraction_leaves_a_tombstone(client: Client) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, artifact_id
-from lineage.audits.audit import audit
+from lineage.audits.audit import advance, audit
 from lineage.audits.facts import Audit
 from lineage.data import datasets
 from lineage.endpoints import endpoint_id
@@ -318,3 +318,23 @@ async def test_what_features_read_where_it_ran_and_what_serves_it(store: Store, 
     assert {"digest": IMAGE.digest, "base": "debian", "runs": ["run-1"]} == facts["environment", "image env"]
     assert [{"since": NOW.isoformat(), "until": later.isoformat()}] == facts["deployments", f"live {old.version}"]
     assert [{"since": later.isoformat(), "until": None}] == facts["deployments", f"live {new.version}"]
+
+
+async def test_progress_is_told_before_each_digest(store: Store, files: Files, tmp_path: Path) -> None:
+    """One word before each digest, with how many are done and what is read, and the same audit at the end."""
+    model = await complete(store, files, tmp_path)
+
+    steps = [each async for each in advance(store, model.id, files=files)]
+    whole = await audit(store, model.id, files=files, verify=True)
+
+    assert 5 == len(whole.verified)
+    assert [(number, 5) for number in range(6)] == [(each.done, each.total) for each in steps]
+    assert [*(each.what for each in whole.verified), None] == [each.reading for each in steps]
+    assert [None] * 5 + [whole] == [each.audit for each in steps]
+
+
+async def test_progress_without_bytes_is_the_audit_alone(store: Store, files: Files, tmp_path: Path) -> None:
+    """Where nothing is read again there is one word."""
+    model = await complete(store, files, tmp_path)
+
+    assert [(0, 0)] == [(each.done, each.total) async for each in advance(store, model.id, files=None)]
