@@ -26,12 +26,16 @@ class Difference:
 
 @object_type
 class Comparison:
-    """Two artifacts of one kind: what differs in what they were made of, and their nearest common ancestors."""
+    """Two artifacts of one kind: what differs in what they were made of, and their nearest common ancestors.
+
+    *omittedFiles* are source files that differ beyond those that are shown.
+    """
 
     a: Artifact
     b: Artifact
     differences: list[Difference]
     ancestors: list[Artifact]
+    omitted_files: int
     complete: bool
 
     @classmethod
@@ -44,5 +48,6 @@ class Comparison:
                 Difference(**{**vars(each), "a": JSON(each.a), "b": JSON(each.b)}) for each in comparison.differences
             ],
             ancestors=[shown(each) for each in comparison.ancestors],
+            omitted_files=comparison.omitted_files,
             complete=comparison.complete,
         )

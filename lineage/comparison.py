@@ -1,11 +1,14 @@
 """What differs between two artifacts of one kind, in all that they were made of, and what they have in common."""
 
-import difflib
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import anyio
+
+from lineage import diffs
 from lineage.artifacts import WALKED, Artifact, ArtifactKind
 from lineage.changes import Change
 from lineage.errors import InvalidInput, LineageError
@@ -16,7 +19,6 @@ from lineage.trees import read
 
 K = ArtifactKind
 MOST = 5_000  # artifacts of each side that are read
-DIFF_LINES = 400  # lines of the difference between two files that are shown
 
 #: What there is to say of one side: section → name → value.
 Described = Mapping[str, Mapping[str, Any]]
@@ -38,12 +40,17 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two artifacts, what differs, and their nearest common ancestors; *complete* unless one has too many ancestors."""
+    """Two artifacts, what differs, and their nearest common ancestors.
+
+    *omitted_files* are files that differ beyond those that are shown; *complete* when there are none of them, and
+    neither of the two has too many ancestors.
+    """
 
     a: Artifact
     b: Artifact
     differences: Sequence[Difference]
     ancestors: Sequence[Artifact]
+    omitted_files: int
     complete: bool
 
 
@@ -55,32 +62,57 @@ class Side:
     upstream: Mapping[str, tuple[int, Artifact]]
     columns: Sequence[Artifact]
     evaluations: Sequence[Artifact]
+    #: Its source trees, by the ids of their artifacts.
     trees: Mapping[str, Tree]
     is_cut: bool
+    #: What its artifacts are called, by their ids.
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, kind: ArtifactKind) -> Iterator[Artifact]:
         """Its artifacts of *kind*, itself included."""
         return (each for _, each in self.upstream.values() if each.kind is kind)
+
+    def everything(self) -> Iterator[Artifact]:
+        """All of its artifacts."""
+        yield from (each for _, each in self.upstream.values())
+        yield from self.columns
 
 
 async def compare(store: Store, a: str, b: str, *, files: Files | None = None) -> Comparison:
     """Compare two artifacts of one kind; raise InvalidInput when their kinds differ, NotFound when one is not there.
 
     Ancestors are the common artifacts on which no other common artifact depends. On a cycle there may be none such;
-    then it is those with the fewest edges from both together.
+    then it is those with the fewest edges from both together. What has one name in several namespaces on one side is
+    called by both, and stands beside what has both on the other.
     """
     first, second = await store.artifacts.one(a), await store.artifacts.one(b)
     if first.kind is not second.kind:
         raise InvalidInput(f"a {first.kind.value} and a {second.kind.value} cannot be compared: name two of a kind")
-    sides = [await _side(store, each, files) for each in (first, second)]
+    sides = _named([await _side(store, each, files) for each in (first, second)])
     left, right = (described(side) for side in sides)
+    files_differing, omitted = await _code(*sides)
     return Comparison(
         a=first,
         b=second,
-        differences=[*differences(left, right), *_code(*sides)],
+        differences=[*differences(left, right), *files_differing],
         ancestors=await _ancestors(store, *sides),
-        complete=not any(side.is_cut for side in sides),
+        omitted_files=omitted,
+        complete=not omitted and not any(side.is_cut for side in sides),
     )
+
+
+def _named(sides: Sequence[Side]) -> list[Side]:
+    """The *sides* with names that mean one thing: with the namespace where a side has a name in several."""
+    spaces: dict[tuple[int, ArtifactKind, str], set[str]] = defaultdict(set)
+    for number, side in enumerate(sides):
+        for each in side.everything():
+            spaces[number, each.kind, each.name].add(each.namespace)
+    ambiguous = {(kind, name) for (_, kind, name), found in spaces.items() if len(found) > 1}
+
+    def name(each: Artifact) -> str:
+        return f"{each.namespace}/{each.name}" if (each.kind, each.name) in ambiguous else each.name
+
+    return [replace(side, names={each.id: name(each) for each in side.everything()}) for side in sides]
 
 
 async def _side(store: Store, artifact: Artifact, files: Files | None) -> Side:
@@ -98,7 +130,7 @@ async def _side(store: Store, artifact: Artifact, files: Files | None) -> Side:
         upstream=upstream,
         columns=[each for each in found.values() if each.kind is K.COLUMN],
         evaluations=[each for each in found.values() if each.kind is K.EVALUATION and each.retracted_at is None],
-        trees={code.name: await _tree(code, files) for code in codes},
+        trees={code.id: await _tree(code, files) for code in codes},
         is_cut=walk.has_next or not walk.complete,
     )
 
@@ -108,7 +140,7 @@ async def _tree(code: Artifact, files: Files | None) -> Tree:
     if files is None or not isinstance(code.body.get("archive"), str):
         return {}
     try:
-        return read(await files.read(code.body["archive"]))
+        return await anyio.to_thread.run_sync(read, await files.read(code.body["archive"]))
     except LineageError:
         return {}
 
@@ -120,12 +152,15 @@ def described(side: Side) -> Described:
 
 def _data(side: Side) -> Iterator[tuple[str, Any]]:
     for each in side.of(K.DATASET):
-        yield f"{each.name}.digest", each.digest
-        yield f"{each.name}.rows", each.body.get("row_count")
+        called = side.names[each.id]
+        yield f"{called}.namespace", each.namespace
+        yield f"{called}.digest", each.digest
+        yield f"{called}.rows", each.body.get("row_count")
     for column in side.columns:
-        yield f"{column.name}.type", column.body.get("type")
+        called = side.names[column.id]
+        yield f"{called}.type", column.body.get("type")
         for name, value in _mapping(column.body.get("statistics")):
-            yield f"{column.name}.{name}", value
+            yield f"{called}.{name}", value
     for each in side.of(K.TRAINING_SET):
         yield "split", each.body.get("split")
         yield "where", each.body.get("where")
@@ -135,16 +170,20 @@ def _data(side: Side) -> Iterator[tuple[str, Any]]:
 
 def _features(side: Side) -> Iterator[tuple[str, Any]]:
     for each in side.of(K.FEATURE):
-        yield each.name, each.body.get("expression")
-        yield f"{each.name}.source", each.body.get("source")
+        called = side.names[each.id]
+        yield called, each.body.get("expression")
+        yield f"{called}.namespace", each.namespace
+        yield f"{called}.source", each.body.get("source")
     for each in side.of(K.FEATURE_SET):
         yield "label", each.body.get("label_name")
 
 
 def _codes(side: Side) -> Iterator[tuple[str, Any]]:
     for each in side.of(K.MODEL_CODE):
-        yield f"{each.name}.digest", each.digest
-        yield f"{each.name}.entry", each.body.get("entry")
+        called = side.names[each.id]
+        yield f"{called}.namespace", each.namespace
+        yield f"{called}.digest", each.digest
+        yield f"{called}.entry", each.body.get("entry")
 
 
 def _environment(side: Side) -> Iterator[tuple[str, Any]]:
@@ -221,30 +260,15 @@ def _delta(a: Any, b: Any) -> float | None:
 
 
 def _sources(side: Side, lost: Collection[str]) -> dict[str, bytes]:
-    return {
-        f"{name}/{path}": data for name, tree in side.trees.items() if name not in lost for path, data in tree.items()
-    }
+    named = {side.names[id]: tree for id, tree in side.trees.items()}
+    return {f"{name}/{path}": data for name, tree in named.items() if name not in lost for path, data in tree.items()}
 
 
-def _code(a: Side, b: Side) -> Iterator[Difference]:
+async def _code(a: Side, b: Side) -> tuple[list[Difference], int]:
     # Where one archive is not to be had, the digests alone say that they differ: no file of it was added or removed.
-    lost = {name for side in (a, b) for name, tree in side.trees.items() if not tree}
-    left, right = _sources(a, lost), _sources(b, lost)
-    for path in sorted({*left, *right}):
-        old, new = left.get(path), right.get(path)
-        if old != new:
-            change = Change.ADDED if old is None else Change.REMOVED if new is None else Change.CHANGED
-            yield Difference(section="code", name=path, change=change, text=_text(path, old or b"", new or b""))
-
-
-def _text(path: str, old: bytes, new: bytes) -> str:
-    try:
-        before, after = old.decode().splitlines(), new.decode().splitlines()
-    except UnicodeDecodeError:
-        return f"{path}: {len(old)} bytes, then {len(new)}; it is no text"
-    lines = list(difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", lineterm=""))
-    rest = len(lines) - DIFF_LINES
-    return "\n".join([*lines[:DIFF_LINES], *([f"… and {rest} more lines"] if rest > 0 else [])])
+    lost = {side.names[id] for side in (a, b) for id, tree in side.trees.items() if not tree}
+    found, omitted = await anyio.to_thread.run_sync(diffs.between, _sources(a, lost), _sources(b, lost))
+    return [Difference(section="code", name=each.path, change=each.change, text=each.text) for each in found], omitted
 
 
 async def _ancestors(store: Store, a: Side, b: Side) -> list[Artifact]:

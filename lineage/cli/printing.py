@@ -126,7 +126,9 @@ def comparison(found: Comparison) -> None:
             out.print(escape(each.text))
     if found.ancestors:
         out.print(f"both come from {escape(', '.join(str(each) for each in found.ancestors))}")
-    if not found.complete:
+    if found.omitted_files:
+        out.print(f"[red]{found.omitted_files} more files differ[/red]")
+    elif not found.complete:
         out.print("[red]one of them depends on more than was read[/red]")
 
 

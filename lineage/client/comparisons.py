@@ -25,13 +25,17 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two artifacts of one kind: what differs, and their nearest common ancestors."""
+    """Two artifacts of one kind: what differs, and their nearest common ancestors.
+
+    *omitted_files* are source files that differ beyond those that are among the differences.
+    """
 
     a: Artifact
     b: Artifact
     differences: Rows[Difference]
     ancestors: Rows[Artifact]
     complete: bool
+    omitted_files: int = 0
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
@@ -42,4 +46,5 @@ class Comparison:
             differences=Rows([Difference(**known(Difference, each)) for each in data["differences"]]),
             ancestors=Rows([Artifact.read(each) for each in data["ancestors"]]),
             complete=data["complete"],
+            omitted_files=data["omittedFiles"],
         )

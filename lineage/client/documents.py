@@ -102,8 +102,8 @@ AUDIT = f"query($model: ID!) {{ audit(model: $model, verify: false) {{ {AUDITED}
 AUDIT_ADVANCED = f"""subscription($model: ID!) {{
 auditAdvanced(model: $model) {{ done total reading audit {{ {AUDITED} }} }} }}"""
 PROV = "query($model: ID!) { audit(model: $model, verify: false) { prov } }"
-COMPARE = f"""query($a: ID!, $b: ID!) {{ compare(a: $a, b: $b) {{ a {{ {ARTIFACT} }} b {{ {ARTIFACT} }} complete
-differences {{ section name change a b delta text }} ancestors {{ {ARTIFACT} }} }} }}"""
+COMPARE = f"""query($a: ID!, $b: ID!) {{ compare(a: $a, b: $b) {{ a {{ {ARTIFACT} }} b {{ {ARTIFACT} }}
+complete omittedFiles differences {{ section name change a b delta text }} ancestors {{ {ARTIFACT} }} }} }}"""
 PLAN_BY_ID = f"query($id: ID!) {{ plan(id: $id) {{ {PLAN} }} }}"
 PLANS = f"""query($states: [PlanState!], $first: Int!, $after: String) {{
 found: plans(states: $states, first: $first, after: $after) {{ {PAGE.format(PLAN)} }} }}"""

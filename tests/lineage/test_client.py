@@ -275,6 +275,7 @@ def test_promotion_of_what_never_passed(client: Client) -> None:
     assert audit.gaps == client.audit(model, verify=False).gaps
     with pytest.raises(NotFound):
         client.audit("model_none")
+    assert (0, True) == ((same := client.compare(model, model)).omitted_files, same.complete)
 
 
 def test_retraction_leaves_a_tombstone(client: Client) -> None:

@@ -1,6 +1,7 @@
 """What differs between two artifacts, and what they have in common."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from lineage import trees
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.changes import Change
-from lineage.comparison import DIFF_LINES, Comparison, compare, differences
+from lineage.comparison import Comparison, compare, differences
+from lineage.diffs import COMPARED, FILES, LINES, between
 from lineage.errors import InvalidInput, NotFound
 from lineage.files import Files
 from lineage.store import Store
@@ -150,7 +152,46 @@ class TestInTheGraph:
         found = await compare(store, codes[0].id, codes[1].id, files=files)
 
         lines = str(next(each.text for each in found.differences if each.text)).splitlines()
-        assert (DIFF_LINES + 1, True) == (len(lines), lines[-1].startswith("… and"))
+        assert (LINES + 1, True) == (len(lines), lines[-1].startswith("… and"))
+
+    async def test_one_name_in_two_namespaces(self, store: Store) -> None:
+        """Where a side has a name twice, both are called by their namespaces, and each meets its own on the other."""
+        models, nodes, edges = [], list[Artifact](), list[Edge]()
+        for version, spaces in (("1", {"hr": 1, "sales": 2}), ("2", {"hr": 3})):
+            model = defined(K.MODEL, "m", version)
+            data = [
+                replace(defined(K.DATASET, "d", f"{rows}", row_count=rows), namespace=space)
+                for space, rows in spaces.items()
+            ]
+            nodes += [model, *data]
+            edges += [Edge(type=E.DERIVED_FROM, source=model.id, target=each.id) for each in data]
+            models.append(model)
+        await store.artifacts.record(nodes, edges, now=NOW, by="ann")
+
+        found = [each for each in said(await compare(store, models[0].id, models[1].id)) if each[0] == "data"]
+
+        assert [
+            ("data", "hr/d.digest", "CHANGED", "1" * 8, "3" * 8, None),
+            ("data", "hr/d.rows", "CHANGED", 1, 3, 2.0),
+            ("data", "sales/d.digest", "REMOVED", "2" * 8, None, None),
+            ("data", "sales/d.namespace", "REMOVED", "sales", None, None),
+            ("data", "sales/d.rows", "REMOVED", 2, None, None),
+        ] == found
+
+    async def test_one_name_in_another_namespace(self, store: Store) -> None:
+        """Where each side has a name once they are compared, and that the namespaces differ is said."""
+        models, nodes, edges = [], list[Artifact](), list[Edge]()
+        for version, space in (("1", "hr"), ("2", "sales")):
+            model = defined(K.MODEL, "m", version)
+            data = replace(defined(K.DATASET, "d", "1", row_count=3), namespace=space)
+            nodes += [model, data]
+            edges.append(Edge(type=E.DERIVED_FROM, source=model.id, target=data.id))
+            models.append(model)
+        await store.artifacts.record(nodes, edges, now=NOW, by="ann")
+
+        found = [each for each in said(await compare(store, models[0].id, models[1].id)) if each[0] == "data"]
+
+        assert [("data", "d.namespace", "CHANGED", "hr", "sales", None)] == found
 
     async def test_what_cannot_be_compared(self, store: Store, tmp_path: Path) -> None:
         """Two of different kinds, or one that is not there, are refused."""
@@ -188,3 +229,24 @@ def test_no_delta_that_is_no_number(a: Any, b: Any) -> None:
     """Numbers that no float can hold, and values that are no numbers, differ without a delta."""
     (found,) = differences({"metrics": {"m": a}}, {"metrics": {"m": b}})
     assert found.delta is None
+
+
+def test_files_beyond_the_bound_are_counted() -> None:
+    """So many files are shown in the order of their paths; how many more differ is said."""
+    old = {f"{number:03}.py": b"1" for number in range(FILES + 3)}
+    new = {**dict.fromkeys(old, b"2"), "same.py": b"3"}
+
+    shown, omitted = between(old | {"same.py": b"3"}, new)
+
+    assert sorted(old)[:FILES] == [each.path for each in shown]
+    assert (3, {Change.CHANGED}) == (omitted, {each.change for each in shown})
+    assert ([], 0) == between(old, old)
+
+
+def test_very_long_files_are_not_compared_by_line() -> None:
+    """Their lengths are told instead."""
+    old, new = (b"%d\n" % number * (COMPARED + 1) for number in (1, 2))
+
+    (shown,), _ = between({"a.csv": old}, {"a.csv": new})
+
+    assert f"{COMPARED + 1} lines, then {COMPARED + 1}" in shown.text
