@@ -27,6 +27,8 @@ ROWS, NODES, LINKS = 10_000, 2_000, 20_000
 TABLE = 1_000
 #: What of an answer needs artifacts to be fetched.
 FETCHED = {"edges", "pageInfo"}
+#: What of an answer does not need it to be counted.
+UNCOUNTED = {"table", "__typename"}
 
 
 @object_type
@@ -176,6 +178,9 @@ async def walked(
         _check_same(question, at)
     if names & {*FETCHED, "table"}:  # all pages are of the graph as it was at the first
         question = replace(question, as_of=datetime.fromisoformat(at))
+    if names <= UNCOUNTED:
+        await info.context.store.walks.check_starts(question)
+        return _uncounted(question, position, at)
     found = await info.context.store.walks.answer(question, first=first if names & FETCHED else 0, after=position)
     # A cut answer is asked about further as what it is: the answer as far as it is whole.
     kept = question if found.whole_to is None else replace(question, max_depth=found.whole_to)
@@ -194,6 +199,23 @@ async def walked(
         whole_to=found.whole_to,
         edges=edges,
         page_info=PageInfo(has_next_page=found.has_next, end_cursor=edges[-1].cursor if edges else None),
+    )
+
+
+def _uncounted(question: Question, after: tuple[int, str] | None, at: str) -> Walk:
+    """An answer of which nothing is asked but what asks the graph itself; no one reads what stands here else."""
+    page = PageInfo(has_next_page=False, end_cursor=None)
+    return Walk(
+        question=question,
+        after=after,
+        at=at,
+        total_count=0,
+        counts=[],
+        complete=True,
+        truncated_by=[],
+        whole_to=None,
+        edges=[],
+        page_info=page,
     )
 
 

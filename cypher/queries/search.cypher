@@ -77,6 +77,19 @@ CALL (a) {
 }
 RETURN collect([a.id, CASE WHEN many > $most THEN $most ELSE many END]) AS counts
 
+// name: models_made_now(ids, most) one read
+// How many models each artifact went into by now: `models_made_of` without instants, in half the time.
+MATCH (a:Artifact) WHERE a.id IN $ids
+WITH collect(a) AS starts
+UNWIND starts AS a
+CALL (a) {
+  MATCH (a)<-[:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
+  WITH DISTINCT a, x
+  WITH a, x WHERE x:Model AND NOT x:Retracted AND x <> a
+  RETURN count(x) AS many
+}
+RETURN collect([a.id, CASE WHEN many > $most THEN $most ELSE many END]) AS counts
+
 // name: count_namespaces() many read
 // The namespaces, with the kinds in each, how many names of a kind there are and how many versions.
 MATCH (a:Artifact)

@@ -22,7 +22,7 @@ UNWIND [[x, distance]] + CASE WHEN EXISTS { (x)-[:EVALUATED_BY|MEASURES]-(:Evalu
 END AS step
 WITH step[0] AS x, min(step[1]) AS distance
 WITH x, distance, CASE WHEN distance > 0
-  AND distance <= $depth AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  AND distance <= $depth AND ($retracted OR NOT x:Retracted OR x.retracted_at > $as_of)
   AND ($is_all OR (
     x.kind IN $kinds
     AND ($namespace = '' OR x.namespace = $namespace)
@@ -61,7 +61,7 @@ UNWIND [[x, distance]] + CASE WHEN EXISTS { (x)-[:EVALUATED_BY|MEASURES]-(:Evalu
 END AS step
 WITH step[0] AS x, min(step[1]) AS distance
 WHERE distance > 0 AND (distance > $after_distance OR (distance = $after_distance AND x.id > $after_id))
-  AND distance <= $depth AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  AND distance <= $depth AND ($retracted OR NOT x:Retracted OR x.retracted_at > $as_of)
   AND ($is_all OR (
     x.kind IN $kinds
     AND ($namespace = '' OR x.namespace = $namespace)
@@ -115,7 +115,7 @@ UNWIND [[x, distance]] + CASE
 END AS step
 WITH step[0] AS x, min(step[1]) AS distance
 WITH x, distance, CASE WHEN distance > 0
-  AND distance <= $depth AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  AND distance <= $depth AND ($retracted OR NOT x:Retracted OR x.retracted_at > $as_of)
   AND ($is_all OR (
     x.kind IN $kinds
     AND ($namespace = '' OR x.namespace = $namespace)
@@ -154,7 +154,7 @@ UNWIND [[x, distance]] + CASE
 END AS step
 WITH step[0] AS x, min(step[1]) AS distance
 WHERE distance > 0 AND (distance > $after_distance OR (distance = $after_distance AND x.id > $after_id))
-  AND distance <= $depth AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+  AND distance <= $depth AND ($retracted OR NOT x:Retracted OR x.retracted_at > $as_of)
   AND ($is_all OR (
     x.kind IN $kinds
     AND ($namespace = '' OR x.namespace = $namespace)
@@ -193,7 +193,7 @@ WITH a
 MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
 WHERE all(e IN r WHERE $is_now OR e.recorded_at <= $as_of)
 WITH x, min(length(p)) AS distance
-WITH distance, x.kind AS kind, $retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of AS is_shown,
+WITH distance, x.kind AS kind, $retracted OR NOT x:Retracted OR x.retracted_at > $as_of AS is_shown,
   count(*) AS many, collect(CASE WHEN x:Model OR x:TrainingSet OR x:MetricDefinition THEN x END) AS evaluated
 WITH collect([distance, CASE WHEN distance > 0 AND is_shown THEN kind END, null, many]) AS levels,
   collect([distance, evaluated]) AS reached
@@ -204,7 +204,7 @@ CALL (reached) {
   MATCH (x)-[e:EVALUATED_BY|MEASURES]-(v:Evaluation)
   WHERE ($is_now OR e.recorded_at <= $as_of) AND NOT v.id IN $of
   WITH v, min(distance) + 1 AS distance
-  WITH distance, CASE WHEN $retracted OR v.retracted_at IS NULL OR v.retracted_at > $as_of THEN v.kind END AS kind,
+  WITH distance, CASE WHEN $retracted OR NOT v:Retracted OR v.retracted_at > $as_of THEN v.kind END AS kind,
     count(*) AS many
   RETURN collect([distance, kind, null, many]) AS evaluations
 }
@@ -222,9 +222,54 @@ MATCH p = (a)-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]->(x:Arti
 WHERE all(e IN r WHERE $is_now OR e.recorded_at <= $as_of)
 WITH x, offset, min(length(p)) AS steps
 WITH x, min(offset + steps) AS distance
-WITH distance, CASE WHEN distance > 0 AND ($retracted OR x.retracted_at IS NULL OR x.retracted_at > $as_of)
+WITH distance, CASE WHEN distance > 0 AND ($retracted OR NOT x:Retracted OR x.retracted_at > $as_of)
   THEN x.kind END AS kind, count(*) AS many
 RETURN collect([distance, kind, null, many]) AS levels
+
+// name: kinds_down(of, retracted) one read
+// How many artifacts depend on these now, by kind, where nothing narrows the walk: `levels_down` without distances.
+// The starts are among them, and are given once more to be taken off.
+MATCH (a:Artifact) WHERE a.id IN $of
+WITH collect(a) AS starts
+UNWIND starts AS a
+WITH a
+MATCH (a)<-[:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
+WITH DISTINCT x
+WITH x.kind AS kind, $retracted OR NOT x:Retracted AS is_shown, count(*) AS many,
+  collect(CASE WHEN x:Model OR x:TrainingSet OR x:MetricDefinition THEN x END) AS evaluated
+WITH collect([CASE WHEN is_shown THEN kind END, many]) AS kinds, collect(evaluated) AS reached
+CALL (reached) {
+  UNWIND reached AS evaluated
+  UNWIND evaluated AS x
+  MATCH (x)-[:EVALUATED_BY|MEASURES]-(v:Evaluation)
+  WITH DISTINCT v WHERE NOT v.id IN $of
+  WITH CASE WHEN $retracted OR NOT v:Retracted THEN v.kind END AS kind, count(*) AS many
+  RETURN collect([kind, many]) AS evaluations
+}
+CALL () {
+  MATCH (s:Artifact) WHERE s.id IN $of
+  RETURN collect(CASE WHEN $retracted OR NOT s:Retracted THEN s.kind ELSE '' END) AS starts
+}
+RETURN kinds + evaluations AS kinds, starts
+
+// name: kinds_up(of, retracted) one read
+// How many artifacts these depend on now, by kind, where nothing narrows the walk: `levels_up` without distances.
+// The starts are among them, and are given once more to be taken off.
+MATCH (s:Artifact) WHERE s.id IN $of
+UNWIND [s] + CASE WHEN s:Evaluation THEN
+  [(s)<-[:EVALUATED_BY]-(m:Artifact) | m] + [(s)-[:MEASURES]->(m:Artifact) | m] ELSE [] END AS root
+WITH collect(DISTINCT root) AS roots
+UNWIND roots AS a
+WITH a
+MATCH (a)-[:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]->(x:Artifact)
+WITH DISTINCT x
+WITH CASE WHEN $retracted OR NOT x:Retracted THEN x.kind END AS kind, count(*) AS many
+WITH collect([kind, many]) AS kinds
+CALL () {
+  MATCH (s:Artifact) WHERE s.id IN $of
+  RETURN collect(CASE WHEN $retracted OR NOT s:Retracted THEN s.kind ELSE '' END) AS starts
+}
+RETURN kinds, starts
 
 // name: live_deployments(as_of) many read
 // The deployments that serve, each with the ids of itself and of all that it depends on.

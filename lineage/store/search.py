@@ -105,7 +105,10 @@ class Search:
 
     async def models(self, ids: Sequence[str], *, as_of: datetime = FOREVER, most: int = 2**31) -> dict[str, int]:
         """How many models that are not retracted each of *ids* went into, at most *most*."""
-        row = await self._graph.one("models_made_of", ids=list(ids), as_of=as_of, most=most)
+        if as_of == FOREVER:
+            row = await self._graph.one("models_made_now", ids=list(ids), most=most)
+        else:
+            row = await self._graph.one("models_made_of", ids=list(ids), as_of=as_of, most=most)
         return dict(row["counts"]) if row else {}
 
     async def namespaces(self) -> list[Namespace]:

@@ -157,9 +157,24 @@ class _Tally:
                 return far
         return self.furthest
 
+    @classmethod
+    def flat(cls, row: Row | None) -> "_Tally":
+        """What was counted without distances: whatever is no start stands at 1."""
+        if row is None:
+            return cls([])
+        kinds: Counter[str | None] = Counter()
+        for kind, many in row["kinds"]:
+            kinds[kind] += many
+        kinds.subtract(kind or None for kind in row["starts"])
+        return cls([(0, None, None, len(row["starts"])), *((1, kind, None, n) for kind, n in kinds.items() if n)])
+
     @property
     def furthest(self) -> int:
         return max((far for far, *_ in self.levels), default=0)
+
+    @property
+    def size(self) -> int:
+        return sum(many for far, _, _, many in self.levels if far)
 
     @property
     def starts(self) -> int:
@@ -212,7 +227,11 @@ class Walks:
             LimitExceeded: not even the nearest could be found in the time of a query.
         """
         live = await self._live(question)
-        tally, question, cut = await self._tally(question, live)
+        # Where nobody asks for a page, distances matter only to one that must be cut.
+        is_flat = not first and question.is_wide and question.as_of is None
+        tally, question, cut = await self._tally(question, live, is_flat=is_flat)
+        if is_flat and tally.size > most:
+            tally, question, cut = await self._tally(question, live)
         depth = DEEPEST if question.max_depth is None else question.max_depth
         if tally.furthest > depth and not cut:
             cut = [Limit.DEPTH]
@@ -275,7 +294,9 @@ class Walks:
             nodes=steps, links=found[:links], has_all_nodes=not table.has_next, has_all_links=len(found) <= links
         )
 
-    async def _tally(self, question: Question, live: Sequence[str]) -> tuple[_Tally, Question, list[Limit]]:
+    async def _tally(
+        self, question: Question, live: Sequence[str], *, is_flat: bool = False
+    ) -> tuple[_Tally, Question, list[Limit]]:
         """What was counted, the question to which that is the answer, and what made it a smaller one."""
         shares = [(question.max_depth, SHARE)]
         shares += [(n, share) for n, share in NEARER if question.max_depth is None or n < question.max_depth]
@@ -283,7 +304,8 @@ class Walks:
         for depth, share in shares:
             nearer = replace(question, max_depth=depth)
             try:
-                return await self._count(nearer, live, timeout=self._graph.timeout * share), nearer, cut
+                timeout = self._graph.timeout * share
+                return await self._count(nearer, live, is_flat=is_flat, timeout=timeout), nearer, cut
             except TookTooLong:
                 cut = [Limit.TIME]
             except LimitExceeded:  # of memory
@@ -291,19 +313,33 @@ class Walks:
         raise TookTooLong("not even what is one edge away was found in time; ask about fewer artifacts at once")
 
     async def _count(
-        self, question: Question, live: Sequence[str], *, by_owner: bool = False, timeout: float | None = None
+        self,
+        question: Question,
+        live: Sequence[str],
+        *,
+        by_owner: bool = False,
+        is_flat: bool = False,
+        timeout: float | None = None,
     ) -> _Tally:
         verb, params = "tally", {**question.params(live), "by_owner": by_owner}
         if question.is_wide and not by_owner:
-            verb, params = "levels", {name: params[name] for name in ("of", "as_of", "is_now", "retracted")}
+            names = ("of", "retracted") if is_flat else ("of", "as_of", "is_now", "retracted")
+            verb, params = "kinds" if is_flat else "levels", {name: params[name] for name in names}
         row = await self._graph.one(question.query(verb), timeout=timeout, **params)
-        tally = _Tally([(far, kind, owner, many) for far, kind, owner, many in row["levels"]] if row else [])
+        if verb == "kinds":
+            tally = _Tally.flat(row)
+        else:
+            tally = _Tally([(far, kind, owner, many) for far, kind, owner, many in row["levels"]] if row else [])
         if tally.starts < len(set(question.of)):
-            found = await self._artifacts.by_ids(question.of)
-            for id in question.of:
-                if id not in found:
-                    raise NotFound(f"there is no artifact with the id {id!r}")
+            await self.check_starts(question)
         return tally
+
+    async def check_starts(self, question: Question) -> None:
+        """Raise NotFound when an artifact from which *question* starts is not in the graph."""
+        found = await self._artifacts.by_ids(question.of)
+        for id in question.of:
+            if id not in found:
+                raise NotFound(f"there is no artifact with the id {id!r}")
 
     async def _table(
         self,

@@ -113,6 +113,22 @@ async def test_pages_are_of_the_first_instant(client: Client, store: Store) -> N
     assert "INVALID_INPUT" == (await client.refused(IMPACT, other))["code"]
 
 
+async def test_columns_alone(client: Client, store: Store) -> None:
+    """Who asks for nothing but columns gets those of the whole answer, page by page, and hears of a missing start."""
+    made = await a_chain(store)
+    query = """query ($of: [ID!]!, $after: String) { impact(of: $of, after: $after) {
+      table(first: 3, columns: [NAME]) { columns pageInfo { hasNextPage endCursor } } } }"""
+    of = [made["flights.delay"].id]
+
+    first = (await client.ask(query, {"of": of}))["impact"]["table"]
+    rest = (await client.ask(query, {"of": of, "after": first["pageInfo"]["endCursor"]}))["impact"]["table"]
+    refused = await client.refused(query, {"of": [*of, "feature_none"]})
+
+    assert (True, False) == (first["pageInfo"]["hasNextPage"], rest["pageInfo"]["hasNextPage"])
+    assert [1, 1, 2, 3, 4] == first["columns"]["distance"] + rest["columns"]["distance"]
+    assert ("NOT_FOUND", True) == (refused["code"], "feature_none" in refused["message"])
+
+
 async def test_an_answer_in_other_shapes(client: Client, store: Store) -> None:
     """Counts alone, facets, columns and a drawing are all of the one answer, which stops and filters narrow."""
     made = await a_chain(store)

@@ -15,7 +15,7 @@ GOOD = "// name: get_node(id) one read\n// A node.\nMATCH (n {id: $id}) RETURN n
 #: Not held against the graph: EXPLAIN does not take administration, and it would be that of the server.
 ADMINISTRATION = {"set_own_password"}
 #: Named by their verb and the direction of a walk.
-BY_DIRECTION = {f"{verb}_{way}" for verb in ("levels", "tally", "page") for way in Direction}
+BY_DIRECTION = {f"{verb}_{way}" for verb in ("kinds", "levels", "tally", "page") for way in Direction}
 
 
 def test_a_query_is_what_its_header_says() -> None:

@@ -77,6 +77,21 @@ async def test_a_walk_that_is_too_large_is_cut_to_whole_distances(
 
 
 @brief
+@given(world=some_worlds, each=questions, most=strategies.integers(1, 12))
+async def test_a_count_is_that_of_the_page(store: Store, world: World, each: Question, most: int) -> None:
+    """Counted alone, with what is retracted or without, an answer now says of itself what it says with a page."""
+    shown = Shown(retracted=each.shown.retracted)
+    question = asked(replace(each, types=LINEAGE, max_depth=None, stop=Stop(), shown=shown, as_of=None), world)
+    await world.record(store)
+
+    alone = await store.walks.answer(question, first=0, most=most)
+    paged = await store.walks.answer(question, first=1, most=most)
+
+    assert question.is_wide
+    assert replace(paged, steps=alone.steps, has_next=alone.has_next) == alone
+
+
+@brief
 @given(world=some_worlds, each=questions)
 async def test_a_subgraph_is_the_nearest_and_the_edges_among_them(store: Store, world: World, each: Question) -> None:
     """The starts, the answer, and each edge that has both its ends there; what a limit leaves out is told."""
@@ -130,12 +145,12 @@ async def test_paths_are_the_shortest_and_say_whether_there_are_more(
     assert len(every) == len({tuple(path.links) for path in every})
 
 
-WALKS = tuple(f"{verb}_{way}" for verb in ("levels", "tally", "page") for way in Direction)
+WALKS = tuple(f"{verb}_{way}" for verb in ("kinds", "levels", "tally", "page") for way in Direction)
 #: Within a single edge there is nothing to prune.
 NAMES = [name for name in load() if name.startswith(WALKS) and not name.endswith("[1]")]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "live_deployments"])
+@pytest.mark.parametrize("name", [*NAMES, "live_deployments", "models_made_of", "models_made_now"])
 async def test_the_plan_keeps_the_operator_that_is_linear(store: Store, name: str) -> None:
     """The planner walks breadth-first and prunes what it has seen; another operator would enumerate paths."""
     question = Question(of=["x"], direction=Direction.DOWN)
@@ -146,6 +161,8 @@ async def test_the_plan_keeps_the_operator_that_is_linear(store: Store, name: st
         "first": 10,
         "after_distance": 0,
         "after_id": "",
+        "ids": ["x"],
+        "most": 10,
     }
     plan = await store.graph.explain(name, **{each: params[each] for each in load()[name].parameters})
 

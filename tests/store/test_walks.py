@@ -8,7 +8,7 @@ import pytest
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.errors import NotFound
-from lineage.store import Store
+from lineage.store import Store, migrations
 from lineage.store.questions import Direction
 from lineage.store.walks import Limit
 from tests.conftest import NOW
@@ -81,6 +81,21 @@ async def test_a_tombstone_is_hidden_and_walked_through(store: Store) -> None:
 
     assert [a_node(2).id] == [step.artifact.id for step in plain.steps]
     assert 2 == shown.total
+
+
+async def test_what_was_retracted_before_tombstones_had_a_label_is_hidden(store: Store) -> None:
+    """The migration labels what older versions have retracted, so that walks go on hiding it."""
+    a, b = (Artifact.defined(ArtifactKind.DATASET, name, {"n": name}) for name in "ab")
+    await store.artifacts.record([a, b], [Edge(type=EdgeType.DERIVED_FROM, source=b.id, target=a.id)], now=NOW, by="t")
+    await store.artifacts.retract(b.id, reason="wrong", now=NOW)
+    await store.graph.script("MATCH (b:Retracted) REMOVE b:Retracted")
+    (migration,) = [each for each in migrations.load() if each.name == "0009_retracted"]
+
+    before = (await store.walks.walk([a.id], Direction.DOWN, first=0)).total
+    for statement in migration.statements:
+        await store.graph.script(statement)
+
+    assert (1, 0) == (before, (await store.walks.walk([a.id], Direction.DOWN, first=0)).total)
 
 
 async def test_an_evaluation_hangs_on_as_a_leaf(store: Store) -> None:
