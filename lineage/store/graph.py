@@ -90,16 +90,18 @@ class Graph:
 
     async def many(self, name: str, /, *, timeout: float | None = None, **params: Any) -> list[Row]:
         """The rows of the query *name*; a passing fault is tried again within RETRY_SECONDS."""
-        query = load()[name]
-
-        @neo4j.unit_of_work(timeout=timeout or self.timeout)
-        async def work(tx: neo4j.AsyncManagedTransaction) -> list[Row]:
-            return await _rows(tx, query, params)
-
+        query = _checked(load()[name], params)
+        reads = query.access == "read"
         with mapped():
-            async with self._driver.session(database=self.database) as session:
-                execute = session.execute_read if query.access == "read" else session.execute_write
-                return await execute(work)
+            # Of the driver's ways this alone sends the beginning of the transaction together with the query.
+            return await self._driver.execute_query(
+                neo4j.Query(query.text, timeout=timeout or self.timeout),
+                params,
+                routing_=neo4j.RoutingControl.READ if reads else neo4j.RoutingControl.WRITE,
+                database_=self.database,
+                bookmark_manager_=None,
+                result_transformer_=_plain_rows,
+            )
 
     async def one(self, name: str, /, *, timeout: float | None = None, **params: Any) -> Row | None:
         """The first row of the query *name*, or None."""
@@ -175,9 +177,16 @@ def _from_server(error: exceptions.Neo4jError) -> Exception:
 
 
 async def _rows(tx: neo4j.AsyncManagedTransaction, query: Query, params: Mapping[str, Any]) -> list[Row]:
+    return await _plain_rows(await tx.run(_checked(query, params).text, dict(params)))
+
+
+def _checked(query: Query, params: Mapping[str, Any]) -> Query:
     if query.parameters != params.keys():
         raise TypeError(f"{query.name}: wants {sorted(query.parameters)}, got {sorted(params)}")
-    result = await tx.run(query.text, dict(params))
+    return query
+
+
+async def _plain_rows(result: neo4j.AsyncResult) -> list[Row]:
     return [{key: plain(record[key]) for key in record.keys()} async for record in result]  # noqa: SIM118
 
 
