@@ -14,9 +14,11 @@ from lineage.errors import InvalidInput
 CHUNK = 1024 * 1024
 
 #: Extra of this package that brings the file system of a protocol.
-EXTRAS = {"s3": "s3", "s3a": "s3"}
+EXTRAS = {"s3": "s3", "s3a": "s3", "hdfs": "hdfs"}
 #: Stores without folders, where a copy within the store replaces an object whole or not at all.
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"})
+fsspec.register_implementation("hdfs", "lineage.hdfs.Hdfs", clobber=True)  # fsspec's own needs a Java in the process
+
 #: Where libraries keep the base of errors that they raise beside OSError.
 FAULTS = {"s3": ("botocore.exceptions", ("BotoCoreError", "ClientError"))}
 
@@ -40,9 +42,8 @@ class FileSystem:
         try:
             fs, root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
-            extra = EXTRAS.get(str(protocol))
-            advice = f"pip install 'lineage-graph[{extra}]'" if extra else str(error)
-            raise InvalidInput(f"artifacts cannot be kept on {protocol}:// yet: {advice}", field="artifacts") from error
+            message = f"artifacts cannot be kept on {protocol}:// yet: {advice(str(protocol), error)}"
+            raise InvalidInput(message, field="artifacts") from error
         except ValueError as error:
             raise InvalidInput(f"LINEAGE_ARTIFACTS: {error}", field="artifacts") from error
         known = (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
@@ -66,8 +67,8 @@ class FileSystem:
     def publish(self, draft: str, address: str) -> None:
         """Give the content of *draft* its name; whoever looks sees what was there before or all of it.
 
-        What stood there is replaced: on a disk by a rename, in an object store by a copy and a delete. Elsewhere a
-        rename may refuse to replace; there only what is damaged is taken away first.
+        What stood there is replaced: on a disk and in HDFS by a rename, in an object store by a copy and a delete.
+        Elsewhere a rename may refuse to replace; there only what is damaged is taken away first.
         """
         self.make_folder(address.rpartition("/")[0])
         if self.is_local:
@@ -77,6 +78,8 @@ class FileSystem:
         elif self.is_object_store:
             self.fs.cp_file(draft, address)
             self.fs.rm_file(draft)
+        elif "hdfs" in self.protocols:
+            self.fs.mv(draft, address)
         elif self._is_intact(address):
             self.fs.rm_file(draft)
         else:
@@ -93,6 +96,12 @@ class FileSystem:
         except FileNotFoundError:
             return False
         return hasher.hexdigest() == address.rpartition("/")[2]
+
+
+def advice(protocol: str, error: ImportError) -> str:
+    """What to do where the package for a protocol is not there."""
+    extra = EXTRAS.get(protocol)
+    return f"pip install 'lineage-graph[{extra}]'" if extra else str(error)
 
 
 def _faults(protocols: tuple[str, ...]) -> tuple[type[Exception], ...]:

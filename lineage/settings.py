@@ -94,6 +94,11 @@ class Settings:
         lambda: os.environ.get("HADOOP_CONF_DIR") or "",
         "Folder of the site files of a Hadoop cluster, for `spark_yarn`",
     )
+    hdfs_web: str = _setting(
+        "",
+        "Web addresses of the NameNodes of hdfs:// addresses, comma separated; by default what the site files say",
+        form=HTTP,
+    )
     spark_home: str = _setting(lambda: os.environ.get("SPARK_HOME") or "", "Where Spark is, for `spark_yarn`")
     spark_properties: str = _setting("", "File of Spark's properties for every application, as of spark-submit")
     spark_staging: str = _setting(

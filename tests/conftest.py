@@ -20,6 +20,17 @@ from tests import daemon
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By file as `--dist loadfile` says, but all of tests/yarn to one process, which starts the one cluster."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/yarn" if nodeid.startswith("tests/yarn/") else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """The one event loop that the project runs on."""

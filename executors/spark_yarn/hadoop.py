@@ -7,12 +7,11 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 from lineage.errors import ExecutionFailed, InvalidInput
 from lineage.settings import Settings
+from lineage.sites import Site
 
-VARIABLE = re.compile(r"\$\{([^}]+)\}")
 #: What passes to Hadoop's and Spark's own programs, and nothing else that this process knows.
 PASSED = re.compile(r"PATH|HOME|LANG|USER|TMPDIR|TZ|HADOOP_\w+|YARN_\w+|SPARK_\w+|KRB5\w+|JAVA_TOOL_OPTIONS")
 MODULE = "jdk.incubator.vector"
@@ -28,34 +27,22 @@ class Hadoop:
     configuration: Path
     spark_home: Path
     java_home: Path
-    site: Mapping[str, str]
+    site: Site
 
     @classmethod
     def of(cls, settings: Settings) -> "Hadoop":
         """Find it, or raise ExecutionFailed that says what is missing."""
         try:
             configuration, spark_home = _folder(settings.hadoop_conf_dir, "HADOOP_CONF_DIR"), spark(settings)
-            site: dict[str, str] = {}
-            for name in ("core-site.xml", "hdfs-site.xml", "yarn-site.xml"):
-                site |= _properties(configuration / name)
+            site = Site.read(configuration)
             return cls(configuration=configuration, spark_home=spark_home, java_home=jdk(), site=site)
         except InvalidInput as error:
             raise ExecutionFailed(str(error), reason="ENVIRONMENT") from error
 
-    def get(self, name: str, default: str = "") -> str:
-        """A property, with the properties that it names put in their places."""
-        text = self.site.get(name, default)
-        for _ in range(20):
-            found = VARIABLE.search(text)
-            if found is None:
-                break
-            text = text.replace(found[0], self.site.get(found[1], ""))
-        return text
-
     @property
     def managers(self) -> list[str]:
         """The addresses of the ResourceManager's web services; several where there is a standby."""
-        secure = self.get("yarn.http.policy") == "HTTPS_ONLY"
+        secure = self.site.get("yarn.http.policy") == "HTTPS_ONLY"
         key, port = (
             ("yarn.resourcemanager.webapp.https.address", 8090)
             if secure
@@ -64,17 +51,17 @@ class Hadoop:
                 8088,
             )
         )
-        ids = [each.strip() for each in self.get("yarn.resourcemanager.ha.rm-ids").split(",") if each.strip()]
+        ids = self.site.names("yarn.resourcemanager.ha.rm-ids")
         found = []
         for suffix in [f".{each}" for each in ids] or [""]:
-            host = self.get(f"yarn.resourcemanager.hostname{suffix}") or "127.0.0.1"
-            found.append(f"{'https' if secure else 'http'}://{self.get(key + suffix) or f'{host}:{port}'}")
+            host = self.site.get(f"yarn.resourcemanager.hostname{suffix}") or "127.0.0.1"
+            found.append(f"{'https' if secure else 'http'}://{self.site.get(key + suffix) or f'{host}:{port}'}")
         return found
 
     @property
     def file_system(self) -> str:
         """The address of the default file system."""
-        return self.get("fs.defaultFS", "file:///").rstrip("/")
+        return self.site.get("fs.defaultFS", "file:///").rstrip("/")
 
     @property
     def environ(self) -> dict[str, str]:
@@ -121,14 +108,3 @@ def _folder(given: str, name: str) -> Path:
     if not Path(given).is_dir():
         raise InvalidInput(f"{name}={given} is no folder", field=name)
     return Path(given).resolve()
-
-
-def _properties(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    try:
-        root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
-        raise InvalidInput(f"{path.name} of HADOOP_CONF_DIR is not XML: {error}", field="HADOOP_CONF_DIR") from error
-    pairs = ((each.findtext("name"), each.findtext("value")) for each in root.iter("property"))
-    return {name.strip(): (value or "").strip() for name, value in pairs if name}

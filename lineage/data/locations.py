@@ -17,6 +17,7 @@ from lineage import trees
 from lineage.artifacts import Artifact, digest_of
 from lineage.data import tables
 from lineage.errors import Conflict, DigestMismatch, InvalidInput, LineageError, NotFound, Unavailable
+from lineage.filesystems import advice
 
 #: What can be fetched, each by the fsspec implementation of that name where it is installed.
 REMOTE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "webhdfs", "memory")
@@ -93,12 +94,15 @@ def _data_files(folder: Path) -> list[Path]:
     """The files of a folder that hold data; what starts with a dot or an underscore does not."""
     found = []
     for path in sorted(folder.rglob("*")):
-        is_hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-        if path.is_file() and not is_hidden and format_of(path.name):
+        if path.is_file() and not _is_hidden(path.relative_to(folder).as_posix()) and format_of(path.name):
             found.append(path)
     if not found:
         raise InvalidInput(f"the folder {str(folder)!r} has no CSV or Parquet file", field="uri")
     return found
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "_")) for part in name.split("/"))
 
 
 def _root(uri: str) -> Path:
@@ -125,15 +129,19 @@ def _download(uri: str, folder: Path) -> None:
             target = folder / name
             if not target.resolve().is_relative_to(folder.resolve()):
                 raise InvalidInput(f"the listing of the address names {name!r}, which lies elsewhere", field="uri")
-            if not is_folder or format_of(name):
+            if not is_folder or (format_of(name) and not _is_hidden(name)):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 system.get_file(each, str(target))
     except ImportError as error:
-        raise InvalidInput(f"{urlsplit(uri).scheme}:// needs a package: {error}", field="uri") from error
+        scheme = urlsplit(uri).scheme
+        raise InvalidInput(f"{scheme}:// needs a package: {advice(scheme, error)}", field="uri") from error
+    except ValueError as error:
+        raise InvalidInput(f"{without_userinfo(uri)!r} cannot be reached: {error}", field="uri") from error
     except FileNotFoundError as error:
         raise NotFound(f"there is nothing at {without_userinfo(uri)!r}") from error
     except OSError as error:
-        raise Unavailable(f"{without_userinfo(uri)!r} cannot be fetched: {error.strerror or 'no answer'}") from error
+        words = error.strerror or (str(error) if urlsplit(uri).scheme == "hdfs" else "no answer")
+        raise Unavailable(f"{without_userinfo(uri)!r} cannot be fetched: {words}") from error
     if not any(each.is_file() for each in folder.rglob("*")):
         raise NotFound(f"there is no CSV or Parquet file at {without_userinfo(uri)!r}")
 
