@@ -18,6 +18,8 @@ from lineage.store import Store
 from lineage.store.firings import FiringFilter
 
 if TYPE_CHECKING:
+    from api.plans import Plan
+    from api.promotions import PromotionRequest
     from api.runs import Run
 
 strawberry.enum(FiringState, description="Where a firing is; how what it started ended is said by the run.")
@@ -45,13 +47,15 @@ class Firing:
     missed: int
     message: str | None
     run_id: strawberry.Private[str | None]
+    plan_id: strawberry.Private[str | None]
+    promotion_id: strawberry.Private[str | None]
     artifact_id: strawberry.Private[str | None]
 
     @classmethod
     def of(cls, firing: fired.Firing) -> "Firing":
         """*firing* as a type of the schema."""
         plain = {name: getattr(firing, name) for name in FIRING_PLAIN}
-        plain |= {"run_id": firing.run, "artifact_id": firing.artifact}
+        plain |= {f"{name}_id": getattr(firing, name) for name in ("run", "plan", "promotion", "artifact")}
         return cls(id=strawberry.ID(firing.id), source=strawberry.ID(firing.source_id), **plain)
 
     @strawberry.field
@@ -67,6 +71,20 @@ class Firing:
 
         found = await info.context.loaders.runs.load(self.run_id) if self.run_id else None
         return Shown.of(found) if found else None
+
+    @strawberry.field
+    async def plan(self, info: Info) -> Annotated["Plan", strawberry.lazy("api.plans")] | None:
+        """The plan that it started, where it retrains."""
+        from api.plans import Plan as Shown
+
+        return Shown.of_plan(await info.context.store.plans.get(self.plan_id)) if self.plan_id else None
+
+    @strawberry.field
+    async def promotion(self, info: Info) -> Annotated["PromotionRequest", strawberry.lazy("api.promotions")] | None:
+        """The promotion that it asked for."""
+        from api.promotions import PromotionRequest as Shown
+
+        return Shown.of(await info.context.store.promotions.get(self.promotion_id)) if self.promotion_id else None
 
 
 FIRING_PLAIN = ("at", "cause", "state", "fired_at", "started_at", "ended_at", "missed", "message")

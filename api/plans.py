@@ -6,6 +6,7 @@ import strawberry
 
 from api.artifacts import Artifact, shown
 from api.context import Info, changing
+from api.firings import Firing
 from api.inputs import meant
 from api.pages import PAGE, Connection, check_first, encode, moment, page
 from api.runs import Run
@@ -114,6 +115,12 @@ class Plan:
             for each in plan.steps
         ]
         return cls(id=strawberry.ID(plan.id), steps=steps, starts=list(plan.of), **plain)
+
+    @strawberry.field
+    async def fired_by(self, info: Info) -> Firing | None:
+        """What fired it, where no person asked for it."""
+        found = await info.context.loaders.firings.load(self.id)
+        return Firing.of(found) if found else None
 
     @strawberry.field
     async def of(self, info: Info) -> list[Artifact]:

@@ -8,6 +8,7 @@ import strawberry
 from api.artifacts import shown
 from api.benchmarks import Benchmark, GateVerdict
 from api.context import Info, changing
+from api.firings import Firing
 from api.inputs import meant
 from api.kinds import Model
 from api.pages import LARGEST_PAGE, check_first
@@ -52,6 +53,12 @@ class PromotionRequest:
             request=request,
             **plain,
         )
+
+    @strawberry.field
+    async def fired_by(self, info: Info) -> Firing | None:
+        """What fired it, where no person asked for it."""
+        found = await info.context.loaders.firings.load(self.id)
+        return Firing.of(found) if found else None
 
     @strawberry.field
     async def model(self, info: Info) -> Model | None:

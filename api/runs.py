@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from strawberry.scalars import JSON
@@ -14,6 +15,9 @@ from api.sdl import object_type
 from lineage import runs as domain
 from lineage.runs import RunKind, RunState
 from lineage.tuning.studies import TrialRow
+
+if TYPE_CHECKING:
+    from api.plans import Plan
 
 strawberry.enum(RunKind, description="What a run does.")
 strawberry.enum(
@@ -147,6 +151,14 @@ class Run(Node):
         """What fired it, where no person asked for it."""
         found = await info.context.loaders.firings.load(self.id)
         return Firing.of(found) if found else None
+
+    @strawberry.field
+    async def plan(self, info: Info) -> Annotated["Plan", strawberry.lazy("api.plans")] | None:
+        """The plan of which it does a step."""
+        from api.plans import Plan as Shown  # it shows runs, and so knows this module
+
+        found = await info.context.loaders.plans.load(self.id)
+        return Shown.of_plan(await info.context.store.plans.get(found)) if found else None
 
     @strawberry.field
     async def trials(self, info: Info, first: int = PAGE, after: str | None = None) -> Connection[Trial]:

@@ -62,8 +62,10 @@ class Firing:
     artifact: str | None = None
     #: When the burst of events that it belongs to began, where it waits for quiet.
     burst_at: datetime | None = None
-    #: The run that it started.
+    #: What it started: a run, a plan or a request for promotion.
     run: str | None = None
+    plan: str | None = None
+    promotion: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -76,4 +78,10 @@ class Firing:
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read it back from the map that a query returns."""
         known = {name: row[name] for name in cls.__dataclass_fields__ if row.get(name) is not None}
-        return cls(**{**known, "cause": FiringCause(row["cause"]), "state": FiringState(row["state"])})
+        started = row.get("started") or {"labels": ()}
+        made = {name: started["id"] for label, name in STARTED.items() if label in started["labels"]}
+        return cls(**{**known, **made, "cause": FiringCause(row["cause"]), "state": FiringState(row["state"])})
+
+
+#: Which field names what was started, by the label of its node.
+STARTED = {"Run": "run", "Plan": "plan", "PromotionRequest": "promotion"}

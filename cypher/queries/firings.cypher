@@ -4,19 +4,26 @@ MATCH (s:Schedule {id: $source})
 MERGE (f:Firing {id: $firing.id})
 ON CREATE SET f += $firing
 MERGE (f)-[by:FIRED_BY]->(s) ON CREATE SET by.recorded_at = $now
-RETURN f {.*, run: head(COLLECT { MATCH (f)-[:STARTED]->(r:Run) RETURN r.id })} AS firing
+RETURN f {.*, started: head(COLLECT { MATCH (f)-[:STARTED]->(w) RETURN w {.id, labels: labels(w)} })} AS firing
 
 // name: firings_by_id(ids) many read
 // The firings of these ids, in no order.
 UNWIND $ids AS id
 MATCH (f:Firing {id: id})
-RETURN f {.*, run: head(COLLECT { MATCH (f)-[:STARTED]->(r:Run) RETURN r.id })} AS firing
+RETURN f {.*, started: head(COLLECT { MATCH (f)-[:STARTED]->(w) RETURN w {.id, labels: labels(w)} })} AS firing
 
-// name: firing_of_runs(ids) many read
-// The firings that started these runs.
+// name: firings_that_started(ids) many read
+// The firings that started these runs, plans and requests for promotion.
 UNWIND $ids AS id
-MATCH (r:Run {id: id})<-[:STARTED]-(f:Firing)
-RETURN id, f {.*, run: r.id} AS firing
+CALL (id) {
+  MATCH (w:Run {id: id}) RETURN w
+  UNION
+  MATCH (w:Plan {id: id}) RETURN w
+  UNION
+  MATCH (w:PromotionRequest {id: id}) RETURN w
+}
+MATCH (f:Firing)-[:STARTED]->(w)
+RETURN id, f {.*, started: w {.id, labels: labels(w)}} AS firing
 
 // name: page_firings(source, states, after_at, after_id, first) many read
 // A page of firings, the newest first; a filter that is null filters nothing.
@@ -24,7 +31,7 @@ MATCH (f:Firing)
 WHERE ($source IS NULL OR f.source_id = $source)
   AND ($states IS NULL OR f.state IN $states)
   AND ($after_at IS NULL OR f.at < $after_at OR (f.at = $after_at AND f.id > $after_id))
-RETURN f {.*, run: head(COLLECT { MATCH (f)-[:STARTED]->(r:Run) RETURN r.id })} AS firing
+RETURN f {.*, started: head(COLLECT { MATCH (f)-[:STARTED]->(w) RETURN w {.id, labels: labels(w)} })} AS firing
 ORDER BY f.at DESC, f.id LIMIT $first
 
 // name: count_firings(source, states) one read
@@ -37,7 +44,7 @@ RETURN count(f) AS total
 // Firings recorded after a point, the oldest first: what a subscription tails.
 MATCH (f:Firing)
 WHERE f.fired_at > $since OR (f.fired_at = $since AND f.id > $after_id)
-RETURN f {.*, run: head(COLLECT { MATCH (f)-[:STARTED]->(r:Run) RETURN r.id })} AS firing
+RETURN f {.*, started: head(COLLECT { MATCH (f)-[:STARTED]->(w) RETURN w {.id, labels: labels(w)} })} AS firing
 ORDER BY f.fired_at, f.id LIMIT $first
 
 // name: waiting_firings(now, stale, first) many read
@@ -75,16 +82,16 @@ MATCH (f:Firing {source_id: $source, state: 'WAITING'})
 SET f.state = 'SKIPPED', f.message = $message, f.ended_at = $now
 
 // name: end_firings(now) many write
-// Close the firings whose run is over.
-MATCH (f:Firing {state: 'STARTED'})-[:STARTED]->(r:Run)
-WHERE r.state IN ['SUCCEEDED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'LOST']
+// Close the firings whose run or plan is over, or whose request for promotion has been judged by its gate.
+MATCH (f:Firing {state: 'STARTED'})-[:STARTED]->(w)
+WHERE NOT w.state IN ['QUEUED', 'BUILDING', 'SUBMITTED', 'RUNNING', 'NEEDS_RECOVERY', 'PLANNED', 'GATING']
 SET f._lock = $now
-WITH f, r WHERE f.state = 'STARTED'
-SET f.state = 'DONE', f.ended_at = coalesce(r.ended_at, $now)
-RETURN f {.*, run: r.id} AS firing
+WITH f, w WHERE f.state = 'STARTED'
+SET f.state = 'DONE', f.ended_at = coalesce(w.ended_at, $now)
+RETURN f {.*, started: w {.id, labels: labels(w)}} AS firing
 
-// name: runs_going_on(source) many read
-// The runs of a source's firings that are not over.
-MATCH (f:Firing {source_id: $source})-[:STARTED]->(r:Run)
-WHERE f.state = 'STARTED' AND NOT r.state IN ['SUCCEEDED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'LOST']
-RETURN r.id AS id
+// name: firings_going_on(source) many read
+// The firings of a source whose work goes on, with the run that scores both sides of a request for promotion.
+MATCH (f:Firing {source_id: $source, state: 'STARTED'})-[:STARTED]->(w)
+OPTIONAL MATCH (w)-[:GATED_BY]->(gate:Run)
+RETURN f {.*, started: w {.id, labels: labels(w)}} AS firing, gate.id AS gate

@@ -1,5 +1,5 @@
 // name: create_plan(plan, now) one write
-// Write a plan down with what it is about; the same idempotency key gives the first plan back.
+// Write a plan down with what it is about, tied to the firing whose id is its key; a known key gives the first plan back.
 MERGE (p:Plan {idempotency_key: $plan.idempotency_key})
 ON CREATE SET p += $plan, p.is_new = true
 WITH p, coalesce(p.is_new, false) AS created
@@ -10,6 +10,12 @@ CALL (p, created) {
   MATCH (a:Artifact {id: id})
   MERGE (p)-[c:CONCERNS]->(a) ON CREATE SET c.recorded_at = $now
   RETURN count(*) AS linked
+}
+CALL (p) {
+  MATCH (f:Firing {id: p.idempotency_key})
+  MERGE (f)-[s:STARTED]->(p) ON CREATE SET s.recorded_at = $now
+  FOREACH (_ IN CASE WHEN f.state = 'STARTING' THEN [1] ELSE [] END | SET f.state = 'STARTED', f.started_at = $now)
+  RETURN count(*) AS fired
 }
 RETURN p {.*} AS plan, linked
 

@@ -1,5 +1,5 @@
-// name: create_promotion(promotion, model, benchmark) one write
-// Keep a request for promotion, once for its id, with what it asks for and what it is to be held against.
+// name: create_promotion(promotion, model, benchmark, firing) one write
+// Keep a request for promotion, once for its id, with what it asks for, what it is held against, and what fired it.
 MATCH (a:Model {id: $model})
 MERGE (p:PromotionRequest {id: $promotion.id})
 ON CREATE SET p += $promotion
@@ -7,6 +7,14 @@ MERGE (p)-[:ASKS_FOR]->(a)
 WITH p
 OPTIONAL MATCH (b:Benchmark {id: $benchmark})
 FOREACH (each IN CASE WHEN b IS NULL THEN [] ELSE [b] END | MERGE (p)-[:HELD_AGAINST]->(each))
+WITH p
+CALL (p) {
+  MATCH (f:Firing {id: $firing})
+  MERGE (f)-[s:STARTED]->(p) ON CREATE SET s.recorded_at = p.created_at
+  FOREACH (_ IN CASE WHEN f.state = 'STARTING' THEN [1] ELSE [] END |
+    SET f.state = 'STARTED', f.started_at = p.created_at)
+  RETURN count(*) AS fired
+}
 RETURN p {.*} AS promotion
 
 // name: promotions_by_id(ids) many read

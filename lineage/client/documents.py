@@ -19,7 +19,8 @@ PAGE = "totalCount pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {} }} }
 DEPLOYMENT = f"""id namespace name version endpoint state live liveSince executor replicas healthyReplicas message
 model {{ {SHORT} }}"""
 
-FIRING = "id source at cause state missed message firedAt startedAt endedAt run { id } artifact { id }"
+FIRING = """id source at cause state missed message firedAt startedAt endedAt
+run { id } plan { id } promotion { id } artifact { id }"""
 SCHEDULE = """id name namespace cron timezone action spec catchup catchupLimit overlap paused description missed
 createdAt createdBy deletedAt"""
 TRIGGER = """id name namespace event kind of metric threshold action spec debounce overlap paused description

@@ -13,7 +13,7 @@ from lineage.client.session import Session
 
 @dataclass(frozen=True, kw_only=True)
 class Firing:
-    """That something was due: what fired, for which instant, and the id of the run that it started."""
+    """That something was due: what fired, for which instant, and the id of what it started."""
 
     id: str
     source: str
@@ -24,7 +24,10 @@ class Firing:
     message: str | None = None
     #: The id of the artifact that it happened to, where an event fired it.
     artifact: str | None = None
+    #: What it started: a run, a plan or a request for promotion.
     run: str | None = None
+    plan: str | None = None
+    promotion: str | None = None
     fired_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -32,7 +35,8 @@ class Firing:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
         """Read it from an answer."""
-        ids = {name: data[name]["id"] if data.get(name) else None for name in ("run", "artifact")}
+        names = ("run", "plan", "promotion", "artifact")
+        ids = {name: data[name]["id"] if data.get(name) else None for name in names}
         return cls(**{**known(cls, data), "at": moment(data["at"]), **ids})
 
 

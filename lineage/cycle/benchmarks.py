@@ -18,6 +18,10 @@ K = ArtifactKind
 CHAMPION = "champion"
 MOST_RESAMPLES = 10_000
 MOST_MODELS = 20
+#: What is known of a model that was trained here; another system may have recorded less.
+SCORED = ("model_file", "model_sha256", "format", "features", "label", "task")
+#: The same of a training set.
+ROWS = ("columns", "label", "entity")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +53,16 @@ class RunBenchmark(Started):
 async def define_benchmark(store: Store, input: DefineBenchmark, *, by: str, now: datetime) -> Artifact:
     """Record a benchmark; raise InvalidInput where its split or its metrics make no sense."""
     training_set = await store.artifacts.one(input.training_set, K.TRAINING_SET)
-    splits = list(training_set.body.get("splits", {}))
+    given = training_set.body.get("splits")
+    splits = given if isinstance(given, dict) else {}
     if input.split not in splits:
-        raise InvalidInput.unknown("split", input.split, splits, field="split")
+        raise InvalidInput.unknown("split", input.split, list(splits), field="split")
+    unknown = [name for name in ROWS if not training_set.body.get(name)]
+    split = splits[input.split]
+    unknown += [] if isinstance(split, dict) and split.get("sha256") else [f"file of the split {input.split}"]
+    if unknown:
+        message = f"nothing can be scored on {training_set.name!r}: the graph does not know its {', '.join(unknown)}"
+        raise InvalidInput(message, field="trainingSet")
     _check(input)
     found = await store.artifacts.by_ids(input.metrics)
     bars = [_definition(found.get(id), id) for id in input.metrics]
@@ -63,7 +74,7 @@ async def define_benchmark(store: Store, input: DefineBenchmark, *, by: str, now
     body = {
         "training_set": training_set.id,
         "split": input.split,
-        "sha256": training_set.body["splits"][input.split]["sha256"],
+        "sha256": split["sha256"],
         "metrics": list(input.metrics),
         **{name: getattr(input, name) for name in ("resamples", "confidence", "seed", "must_be_sure")},
     }
@@ -155,9 +166,11 @@ async def _champion(store: Store, input: RunBenchmark, model: Artifact) -> Artif
 def check_rows(model: Artifact, training_set: Artifact) -> None:
     """Raise InvalidInput unless *model* can predict the rows of *training_set*."""
     body, columns = model.body, {each["name"] for each in training_set.body.get("columns", ())}
+    unknown = [name.replace("_", " ") for name in SCORED if not body.get(name)]
     missing = sorted(set(body.get("features") or ()) - columns)
-    if missing or not body.get("model_sha256"):
-        why = f"it takes {', '.join(missing)}, which they have not" if missing else "the graph has no file of it"
+    if unknown or missing:
+        why = f"it takes {', '.join(missing)}, which they have not"
+        why = f"the graph does not know its {', '.join(unknown)}" if unknown else why
         raise InvalidInput(f"{model.name!r} cannot predict the rows of the benchmark: {why}", field="models")
     if body["label"] != training_set.body["label"]:
         message = f"{model.name!r} predicts {body['label']!r}, the benchmark has {training_set.body['label']!r}"

@@ -14,6 +14,7 @@ import anyio
 
 from lineage import deployments, requests
 from lineage.artifacts import ArtifactKind
+from lineage.cycle.faults import FAULT, contained
 from lineage.cycle.features import redefine
 from lineage.errors import Conflict, LineageError, Unavailable
 from lineage.plans import Plan, Step, StepState, ended, ready, settle
@@ -27,7 +28,8 @@ K, S = ArtifactKind, StepState
 async def advance_plans(store: Store, now: datetime) -> None:
     """Take every plan that is under way one look further."""
     for plan in await store.plans.running():
-        await advance(store, plan, now)
+        async with contained(plan=plan.id):
+            await advance(store, plan, now)
 
 
 async def advance(store: Store, plan: Plan, now: datetime) -> Plan:
@@ -87,12 +89,15 @@ async def _begin(store: Store, plan: Plan, step: Step, now: datetime) -> Step:
     key = f"{plan.id}:{step.number}:{step.attempt}"
     started = {"idempotency_key": key, "executor": step.executor, "resources": resources}
     asked = Asked(step=step, given=given, started=started, by=plan.created_by, now=now)
-    try:
-        return await BEGIN[step.kind](store, asked)
-    except Unavailable:
-        raise
-    except LineageError as error:
-        return replace(step, state=S.FAILED, message=str(error))
+    found = replace(step, state=S.FAILED, message=FAULT)
+    async with contained(plan=plan.id, step=step.number):
+        try:
+            found = await BEGIN[step.kind](store, asked)
+        except Unavailable:
+            raise
+        except LineageError as error:
+            found = replace(step, state=S.FAILED, message=str(error))
+    return found
 
 
 async def _feature_set(store: Store, asked: Asked) -> Step:

@@ -7,6 +7,8 @@ from datetime import datetime
 import structlog
 
 from lineage.cycle.actions import ACTIONS, Action, Call, start
+from lineage.cycle.faults import FAULT, contained
+from lineage.cycle.healing import cancel_plan
 from lineage.errors import LineageError, Unavailable
 from lineage.firings import Firing, FiringCause, FiringState
 from lineage.schedules import Overlap
@@ -25,9 +27,10 @@ GOES_ON = "what an earlier firing started still goes on"
 async def start_firings(store: Store, now: datetime, *, actions: Mapping[str, Action] = ACTIONS) -> None:
     """Start what waits and may start; pass over what its source's overlap policy does not let wait."""
     for firing in await store.firings.end(now=now):
-        log.info("firing.end", firing=firing.id, run_id=firing.run)
+        log.info("firing.end", firing=firing.id, run_id=firing.run, plan=firing.plan, promotion=firing.promotion)
     for queue in await store.firings.waiting(now=now):
-        await _serve(store, queue, now, actions)
+        async with contained(source=queue.source["id"]):
+            await _serve(store, queue, now, actions)
 
 
 async def _serve(store: Store, queue: Queue, now: datetime, actions: Mapping[str, Action]) -> None:
@@ -44,8 +47,15 @@ async def _serve(store: Store, queue: Queue, now: datetime, actions: Mapping[str
             await _skip(store, waiting[MOST_WAITING:], f"{MOST_WAITING} firings wait already", now)
         case Overlap.CANCEL:
             await _skip(store, waiting[:-1], "a later firing took its place", now)
-            for run in await store.firings.going_on(str(queue.source["id"])):
-                await store.runs.cancel(run, now=now)
+            for firing, gate in await store.firings.going_on(str(queue.source["id"])):
+                await _cancel(store, firing, gate, now)
+
+
+async def _cancel(store: Store, firing: Firing, gate: str | None, now: datetime) -> None:
+    if firing.plan is not None:
+        await cancel_plan(store, firing.plan, now=now)
+    elif (run := firing.run or gate) is not None:
+        await store.runs.cancel(run, now=now)
 
 
 async def _skip(store: Store, firings: Sequence[Firing], message: str, now: datetime) -> None:
@@ -60,15 +70,17 @@ async def _start(store: Store, queue: Queue, firing: Firing, now: datetime, acti
         return
     action, spec, by = (queue.source[name] for name in ("action", "spec", "created_by"))
     call = Call(firing=firing, by=by, now=now)
-    state, message = S.DONE, None
-    try:
-        run = await start(store, action, filled(json.loads(spec or "{}"), firing.artifact), call, actions=actions)
-        log.info("firing.start", firing=firing.id, source=firing.source_id, action=action, run_id=run and run.id)
-    except Unavailable as error:
-        log.warning("firing.wait", firing=firing.id, error=str(error))
-        return
-    except LineageError as error:
-        state, message = S.FAILED, str(error)
-    # A run that carries the firing's key has made it STARTED; what started none is over now.
-    if await store.firings.settle(firing, state, leaves=[S.STARTING], message=message, now=now) and message:
+    state, message = S.FAILED, FAULT
+    async with contained(firing=firing.id):
+        try:
+            run = await start(store, action, filled(json.loads(spec or "{}"), firing.artifact), call, actions=actions)
+            log.info("firing.start", firing=firing.id, source=firing.source_id, action=action, run_id=run and run.id)
+            state, message = S.DONE, ""
+        except Unavailable as error:
+            log.warning("firing.wait", firing=firing.id, error=str(error))
+            return
+        except LineageError as error:
+            message = str(error)
+    # What was started under the firing's key has made it STARTED; what started nothing is over now.
+    if await store.firings.settle(firing, state, leaves=[S.STARTING], message=message or None, now=now) and message:
         log.warning("firing.fail", firing=firing.id, source=firing.source_id, action=action, error=message)

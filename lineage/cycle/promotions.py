@@ -9,6 +9,7 @@ import structlog
 
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.cycle.benchmarks import CHAMPION, model_asset, queue_benchmark
+from lineage.cycle.faults import FAULT, contained
 from lineage.cycle.gates import GateState
 from lineage.errors import Conflict, InvalidInput, NotFound
 from lineage.promotion import check_alias
@@ -95,7 +96,7 @@ async def request_promotion(store: Store, input: RequestPromotion, *, by: str, n
         created_by=by,
     )
     run = await _gate(store, asked, now=now) if input.benchmark else None  # bad input is refused before it is kept
-    made = await store.promotions.create(asked)
+    made = await store.promotions.create(asked, firing=input.idempotency_key)
     if run is not None:
         await store.promotions.gate(made.id, run)
     return _same(await store.promotions.get(made.id), input)
@@ -124,10 +125,14 @@ async def _gate(store: Store, asked: PromotionRequest, *, now: datetime) -> str:
 async def settle_promotions(store: Store, now: datetime) -> None:
     """Note what the gates of waiting requests have said, and move aliases where they may move by themselves."""
     for each in await store.promotions.list(states=[S.GATING]):
-        try:
-            await _settle(store, each, now)
-        except (Conflict, InvalidInput, NotFound) as error:  # it would be the same at the next look
-            await store.promotions.judge(each.id, verdict=None, state=S.FAILED, message=str(error))
+        message = FAULT
+        async with contained(promotion=each.id):
+            try:
+                await _settle(store, each, now)
+                continue
+            except (Conflict, InvalidInput, NotFound) as error:  # it would be the same at the next look
+                message = str(error)
+        await store.promotions.judge(each.id, verdict=None, state=S.FAILED, message=message)
 
 
 async def _settle(store: Store, asked: PromotionRequest, now: datetime) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from lineage.cycle import actions
+from lineage.cycle.faults import contained
 from lineage.errors import Conflict, InvalidInput
 from lineage.firings import Firing, FiringCause
 from lineage.schedules import MOST_CATCHUP, Catchup, Overlap, Schedule, firing_id, look
@@ -126,9 +127,12 @@ def _checked(schedule: Schedule, now: datetime) -> Schedule:
 async def fire_schedules(store: Store, now: datetime) -> None:
     """Record what is due of every schedule, each instant once, however many workers look at it."""
     for schedule in await store.schedules.due(now=now):
-        found = look(schedule, now)
-        if await store.schedules.fire(schedule, found, now=now):
-            for each in found.firings:
-                log.info(
-                    "schedule.fire", schedule=schedule.id, firing=each.id, at=each.at.isoformat(), state=each.state
-                )
+        async with contained(schedule=schedule.id):
+            await _fire(store, schedule, now)
+
+
+async def _fire(store: Store, schedule: Schedule, now: datetime) -> None:
+    found = look(schedule, now)
+    if await store.schedules.fire(schedule, found, now=now):
+        for each in found.firings:
+            log.info("schedule.fire", schedule=schedule.id, firing=each.id, at=each.at.isoformat(), state=each.state)

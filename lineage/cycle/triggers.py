@@ -11,6 +11,7 @@ import structlog
 
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.cycle import actions
+from lineage.cycle.faults import contained
 from lineage.cycle.schedules import NAME_LENGTH
 from lineage.errors import Conflict, InvalidInput
 from lineage.metrics import METRICS, verdicts
@@ -127,9 +128,11 @@ async def fire_triggers(store: Store, now: datetime) -> None:
     """Record what has happened that triggers wait for, each event once, however many workers look at it."""
     cut = []
     for seen in await store.triggers.events():
-        trigger, events = seen.trigger, [each for each in seen.events if meets(seen.trigger, each.artifact)]
-        if events and (count := await store.triggers.fire(trigger, events, now=now)):
-            log.info("trigger.fire", trigger=trigger.id, trigger_event=trigger.event.value, events=count)
+        trigger = seen.trigger
         if seen.is_cut:
             cut.append(trigger.id)
+        async with contained(trigger=trigger.id):
+            events = [each for each in seen.events if meets(trigger, each.artifact)]
+            if events and (count := await store.triggers.fire(trigger, events, now=now)):
+                log.info("trigger.fire", trigger=trigger.id, trigger_event=trigger.event.value, events=count)
     await store.triggers.watched(now=now, but=cut)

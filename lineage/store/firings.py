@@ -53,11 +53,10 @@ class Firings:
         rows = await self._graph.many("firings_by_id", ids=list(ids))
         return {row["firing"]["id"]: Firing.from_row(row["firing"]) for row in rows}
 
-    async def of_runs(self, ids: Sequence[str]) -> dict[str, Firing]:
-        """What fired the runs *ids*, by the id of the run."""
-        return {
-            row["id"]: Firing.from_row(row["firing"]) for row in await self._graph.many("firing_of_runs", ids=list(ids))
-        }
+    async def that_started(self, ids: Sequence[str]) -> dict[str, Firing]:
+        """What fired the runs, plans and requests for promotion *ids*, by these ids."""
+        rows = await self._graph.many("firings_that_started", ids=list(ids))
+        return {row["id"]: Firing.from_row(row["firing"]) for row in rows}
 
     async def page(
         self, filter: FiringFilter, *, first: int, after: tuple[datetime, str] | None = None
@@ -110,9 +109,10 @@ class Firings:
         return row is not None
 
     async def end(self, *, now: datetime) -> Sequence[Firing]:
-        """Close the firings whose run is over, and return them."""
+        """Close the firings whose work is over, and return them."""
         return [Firing.from_row(row["firing"]) for row in await self._graph.many("end_firings", now=now)]
 
-    async def going_on(self, source: str) -> Sequence[str]:
-        """The runs of a source that are not over."""
-        return [row["id"] for row in await self._graph.many("runs_going_on", source=source)]
+    async def going_on(self, source: str) -> Sequence[tuple[Firing, str | None]]:
+        """The firings of a source whose work goes on, each with the run of its gate where it waits for one."""
+        rows = await self._graph.many("firings_going_on", source=source)
+        return [(Firing.from_row(row["firing"]), row["gate"]) for row in rows]

@@ -16,12 +16,16 @@ class Promotions:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
-    async def create(self, promotion: PromotionRequest) -> PromotionRequest:
-        """Keep *promotion*; the one that has its id already is returned as it is."""
+    async def create(self, promotion: PromotionRequest, *, firing: str | None = None) -> PromotionRequest:
+        """Keep *promotion*, tied to the *firing* that asks for it; one that has its id already is returned as it is."""
         node = {name: value for name, value in asdict(promotion).items() if value is not None}
         node["state"] = promotion.state.value
         row = await self._graph.one(
-            "create_promotion", promotion=node, model=promotion.model, benchmark=promotion.benchmark
+            "create_promotion",
+            promotion=node,
+            model=promotion.model,
+            benchmark=promotion.benchmark,
+            firing=firing,
         )
         if row is None:
             raise NotFound(f"there is no Model with the id {promotion.model!r}")

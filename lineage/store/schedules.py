@@ -7,7 +7,7 @@ from typing import Any
 
 from lineage.artifacts import canonical
 from lineage.errors import Conflict, NotFound
-from lineage.firings import Firing
+from lineage.firings import STARTED, Firing
 from lineage.schedules import Look, Schedule
 from lineage.store.graph import Graph, Row, Transaction
 
@@ -83,8 +83,9 @@ class Schedules:
 
 
 def firing_node(firing: Firing) -> Row:
-    """*firing* as the properties of its node."""
-    fields = {name: value for name, value in asdict(firing).items() if value is not None and name != "run"}
+    """*firing* as the properties of its node; what it started is told by an edge."""
+    kept = Firing.__dataclass_fields__.keys() - STARTED.values()
+    fields = {name: value for name in kept if (value := getattr(firing, name)) is not None}
     return {**fields, "cause": firing.cause.value, "state": firing.state.value}
 
 

@@ -92,7 +92,8 @@ class Pipeline:
         used = {name: each.id for name, each in sources.items()}
         splits = {name: {"sha256": digest_of([name, used]), "rows": 3} for name in ("train", "validate", "test")}
         body = {"feature_set": feature_set.id, "datasets": used, "split": spec["split"], "where": spec["where"]}
-        rows = Artifact.defined(K.TRAINING_SET, spec["name"], {**body, "splits": splits}, **_labels(spec))
+        told = {"columns": [{"name": "delay"}, {"name": "late"}], "label": "late", "entity": ["id"]}
+        rows = Artifact.defined(K.TRAINING_SET, spec["name"], {**body, **told, "splits": splits}, **_labels(spec))
         edges = [Edge(type=E.DERIVED_FROM, source=rows.id, target=each) for each in (feature_set.id, *used.values())]
         return [rows], edges, {"training_set": rows.id}
 
@@ -101,7 +102,9 @@ class Pipeline:
         signature = {"inputs": [{"name": "delay", "type": "double"}]}
         body = {"params": dict(spec["hyperparameters"]) or {"C": 1}, "seed": spec["seed"], "signature": signature}
         sha256 = digest_of(content)
-        model = Artifact(kind=K.MODEL, name=spec["name"], digest=sha256, body={**body, "model_sha256": sha256})
+        body |= {"model_file": "model.skops", "model_sha256": sha256, "format": "skops"}
+        body |= {"features": ["delay"], "label": "late", "task": "classification"}
+        model = Artifact(kind=K.MODEL, name=spec["name"], digest=sha256, body=body)
         verdict = {"metric": "roc_auc", "value": 0.5, "threshold": 0.9, "passed": self.passes}
         rows = {"split": "test", "training_set": spec["training_set"], "values": {"roc_auc": 0.5}}
         evaluation = Artifact.defined(

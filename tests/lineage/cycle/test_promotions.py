@@ -36,19 +36,20 @@ MINUTE = timedelta(minutes=1)
 K, S, G = ArtifactKind, PromotionState, GateState
 graph = pytest.mark.neo4j
 BY: dict[str, Any] = {"by": "ann"}
+FILE = {"model_file": "model.skops", "model_sha256": "0" * 64, "format": "skops"}
 
 
 def model(number: int) -> Artifact:
     """A version of a model."""
-    body = {"features": ["x"], "label": "y", "model_sha256": "0" * 64, "task": "classification"}
+    body = {"features": ["x"], "label": "y", "task": "classification", **FILE}
     return Artifact(kind=K.MODEL, name="delays", digest=f"{number:064}", version=f"v{number}", body=body)
 
 
 async def world(store: Store, models: int = 3) -> Artifact:
     """Models of one name over a training set, and a benchmark."""
-    split = {"test": {"sha256": "1" * 64}}
+    split, label = {"test": {"sha256": "1" * 64}}, {"label": "y", "entity": ["id"]}
     columns = [{"name": "x"}, {"name": "y"}]
-    rows = Artifact.defined(K.TRAINING_SET, "rows", {"splits": split, "columns": columns, "label": "y"})
+    rows = Artifact.defined(K.TRAINING_SET, "rows", {"splits": split, "columns": columns, **label})
     place = Artifact.defined(K.ENVIRONMENT, "place", {})
     made = [model(number) for number in range(models)]
     edges = [Edge(type=EdgeType.RUNS_IN, source=each.id, target=place.id) for each in made]
@@ -253,3 +254,20 @@ def test_rollbacks_are_a_stack(steps: list[int]) -> None:
             continue
         since = START + at * MINUTE
         history = [*history, Held(artifact=stack[-1], since=since, is_rollback=step == 0)]
+
+
+@graph
+@pytest.mark.anyio
+async def test_what_another_system_recorded_is_no_side_of_a_gate(store: Store) -> None:
+    """A model or rows of which the graph knows too little are refused with what is missing."""
+    benchmark = await world(store)
+    foreign = Artifact(kind=K.MODEL, name="foreign", digest="a" * 64, body={"model_sha256": "0" * 64})
+    rows = [Artifact.defined(K.TRAINING_SET, f"rows{n}", {"splits": each}) for n, each in enumerate(({"test": 1}, [1]))]
+    await store.artifacts.record([foreign, *rows], now=START, by="t")
+
+    with pytest.raises(InvalidInput, match="does not know its model file, format, features, label, task"):
+        await request_promotion(store, RequestPromotion(model=foreign.id, benchmark=benchmark.id), now=START, **BY)
+    for each, says in zip(rows, ("columns, label, entity, file of the split test", "unknown split"), strict=True):
+        asked = DefineBenchmark(name="x", training_set=each.id, metrics=benchmark.body["metrics"])
+        with pytest.raises(InvalidInput, match=says):
+            await define_benchmark(store, asked, now=START, **BY)

@@ -97,7 +97,7 @@ async def test_what_fired_a_run_is_in_the_graph(store: Store) -> None:
     assert (RunKind.INGEST, "ann", firing.id) == (run.kind, run.created_by, run.idempotency_key)
     assert (schedule.id, instant, C.TIMETABLE) == (firing.source_id, firing.at, firing.cause)
     assert (S.STARTED, run.id, S.DONE) == (firing.state, firing.run, after.state)
-    assert {run.id: after} == await store.firings.of_runs([run.id])
+    assert {run.id: after} == await store.firings.that_started([run.id])
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
