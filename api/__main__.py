@@ -120,7 +120,7 @@ def _config(app: Starlette) -> uvicorn.Config:
         ws_max_size=BODY_LIMIT,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
-        lifespan="off",
+        lifespan="on",
     )
 
 

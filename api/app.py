@@ -1,7 +1,7 @@
 """The server as an ASGI application: GraphQL, the run protocol, health, numbers, pages."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,7 +57,13 @@ def create_app(
     async def home(_: Request) -> Response:
         return RedirectResponse("/graphql")
 
-    endpoint = Endpoint(schema, services)
+    endpoint, scoring = Endpoint(schema, services), Scoring(services, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await scoring.close()
+
     routes = [
         Route("/", home),
         Route("/graphql", endpoint, methods=["GET", "POST"]),
@@ -65,11 +71,11 @@ def create_app(
         Route("/health", health),
         Route("/metrics", numbers),
         *Protocol(services).routes(),
-        *Scoring(services, metrics).routes(),
+        *scoring.routes(),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     middleware = [Middleware(Telemetry, metrics=metrics), Middleware(Errors), Middleware(Guard, settings=settings)]
-    return Starlette(routes=routes, middleware=middleware)
+    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
 async def _health(store: Store) -> Response:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import aiohttp
 import anyio
-import httpcore
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,9 +30,9 @@ RETRY_SECONDS = 0.1
 CONNECTIONS = 100  # to one replica
 #: Paths of a replica, by the method that they are asked by.
 PATHS: Mapping[str, str] = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
-PASSED = (b"content-type", b"retry-after")
+PASSED = ("Content-Type", "Retry-After")
 CODES = {400: "BAD_REQUEST", 503: "TEMPORARILY_UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
-TIMEOUT = {"connect": CONNECT_SECONDS, "read": SCORE_SECONDS, "write": SCORE_SECONDS, "pool": SCORE_SECONDS}
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SCORE_SECONDS)
 
 
 @dataclass(kw_only=True)
@@ -56,7 +56,7 @@ class Scoring:
         self.services, self.metrics = services, metrics
         self._raw = Raw(services.store)
         self._targets: dict[str, Target] = {}
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     def routes(self) -> list[BaseRoute]:
         """The routes, to be mounted at the root."""
@@ -91,26 +91,26 @@ class Scoring:
             if socket is None:
                 return _failed(503, f"nothing serves {name!r} at present: {target.endpoint.state.value}")
             try:
-                found = await self._pool(socket).request(
-                    method,
-                    f"http://replica/{path}",
-                    headers={"Host": "replica", "Content-Type": content_type or "none"},
-                    content=body,
-                    extensions={"timeout": TIMEOUT},
-                )
-            except httpcore.TimeoutException:
+                answer = await self._ask(socket, method, path, body, content_type)
+            except aiohttp.SocketTimeoutError:
                 return _failed(504, f"the model took longer than {SCORE_SECONDS:.0f} s")
-            except (httpcore.NetworkError, httpcore.ProtocolError):
+            except aiohttp.ClientError:
                 if time.monotonic() > until:
                     return _failed(503, f"no replica of {name!r} answers")
                 is_fresh = True
-                await anyio.sleep(RETRY_SECONDS)
-                continue
-            if found.status == 503 and time.monotonic() < until:
-                await anyio.sleep(RETRY_SECONDS)  # it has as many connections as it takes
-                continue
-            headers = {name.decode(): text.decode() for name, text in found.headers if name.lower() in PASSED}
-            return Response(found.content, found.status, headers)
+            else:
+                # One that is busy has as many connections as it takes.
+                if answer.status_code != 503 or time.monotonic() > until:
+                    return answer
+            await anyio.sleep(RETRY_SECONDS)
+
+    async def _ask(self, socket: str, method: str, path: str, body: bytes, content_type: str) -> Response:
+        headers = {"Content-Type": content_type or "none"}
+        session = self._session(socket)
+        asking = session.request(method, f"http://replica/{path}", data=body, headers=headers, allow_redirects=False)
+        async with asking as found:
+            passed = {name: found.headers[name] for name in PASSED if name in found.headers}
+            return Response(await found.read(), found.status, passed)
 
     async def _computed(self, id: str, name: str, body: bytes) -> bytes:
         """The features of raw rows, by the SQL that the live version's model was trained with."""
@@ -137,18 +137,26 @@ class Scoring:
         await self._tidy()
         return self._targets[id]
 
-    def _pool(self, socket: str) -> httpcore.AsyncConnectionPool:
-        if socket not in self._pools:
-            self._pools[socket] = httpcore.AsyncConnectionPool(
-                uds=sockets.short(socket), max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS
+    def _session(self, socket: str) -> aiohttp.ClientSession:
+        if socket not in self._sessions:
+            self._sessions[socket] = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(path=sockets.short(socket), limit=CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=TIMEOUT,
             )
-        return self._pools[socket]
+        return self._sessions[socket]
 
     async def _tidy(self) -> None:
         """Close the connections to replicas that no endpoint has any more."""
         known = {each.socket for target in self._targets.values() for each in target.endpoint.replicas}
-        for socket in [each for each in self._pools if each not in known]:
-            await self._pools.pop(socket).aclose()
+        for socket in [each for each in self._sessions if each not in known]:
+            await self._sessions.pop(socket).close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
 
 
 def _failed(status: int, message: str) -> Response:

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -17,13 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
-import httpx
 
 from lineage import server, sockets
 from lineage.artifacts import Artifact, ArtifactKind
@@ -70,12 +72,23 @@ def measured(way: str, caller: Callable[[], Callable[[], Any]], requests: int, c
     return row(way, callers, found, (time.perf_counter() - began) / 1.1)
 
 
-def asking(client: httpx.Client, path: str, body: bytes) -> Callable[[], None]:
-    """A call that asks for one prediction."""
+class OverSocket(HTTPConnection):
+    """A connection to a Unix socket."""
+
+    def connect(self) -> None:
+        """Connect to the path that stands for the host."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.host)
+
+
+def asking(connection: HTTPConnection, path: str, body: bytes) -> Callable[[], None]:
+    """A call that asks for one prediction, by a connection that is kept."""
 
     def ask() -> None:
-        answer = client.post(path, content=body, headers=HEADERS)
-        assert answer.status_code == 200, answer.text
+        connection.request("POST", path, body, HEADERS)
+        answer = connection.getresponse()
+        said = answer.read()
+        assert answer.status == 200, said
 
     return ask
 
@@ -132,11 +145,10 @@ def compare(settings: Settings, root: Path, requests: int) -> list[dict[str, Any
         address = str(root / "out" / "serve.sock")
 
         def over_socket() -> Callable[[], None]:
-            transport = httpx.HTTPTransport(uds=sockets.short(address))
-            return asking(httpx.Client(transport=transport, base_url="http://replica"), "/invocations", body)
+            return asking(OverSocket(sockets.short(address)), "/invocations", body)
 
         def over_api() -> Callable[[], None]:
-            return asking(httpx.Client(base_url=url, timeout=60), "/deployments/bench/invocations", body)
+            return asking(HTTPConnection(urlsplit(url).netloc), "/deployments/bench/invocations", body)
 
         ways = {"in process": lambda: lambda: estimator.predict(frame), "socket": over_socket, "API": over_api}
         return [measured(way, call, requests, callers) for callers in (1, 4) for way, call in ways.items()]
