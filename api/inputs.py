@@ -299,12 +299,17 @@ class ScoreInput(Named, Started):
 
 @input_type
 class PromoteInput:
-    """Which model gets which alias; *force* moves it though a bar was missed, and then wants a reason."""
+    """Which model gets which alias; *force* moves it though a bar was missed, and then wants a reason.
+
+    With *expected*, the id that the alias is seen to point to ("": to nothing yet), it is a CONFLICT when somebody has
+    moved it since; left out, it is moved from wherever it points.
+    """
 
     model: strawberry.ID
     alias: str = "champion"
     force: bool = False
     reason: str | None = None
+    expected: strawberry.ID | None = None
 
 
 @input_type

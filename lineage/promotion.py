@@ -14,12 +14,16 @@ ALIAS_LENGTH = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Promote:
-    """Which model gets which alias; *force* moves it though a bar was missed, and then wants a *reason*."""
+    """Which model gets which alias; *force* moves it though a bar was missed, and then wants a *reason*.
+
+    *expected* is the id that the alias must point to, "" for none; None moves it from wherever it points.
+    """
 
     model: str
     alias: str = "champion"
     force: bool = False
     reason: str | None = None
+    expected: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,10 @@ class Promotion:
 
 
 async def promote(store: Store, input: Promote, *, by: str, now: datetime) -> Promotion:
-    """Move an alias to a model; raise Conflict when no evaluation has passed, unless it is forced with a reason."""
+    """Move an alias to a model; raise Conflict when no evaluation has passed, unless it is forced with a reason.
+
+    Raise Conflict, too, when the alias does not point to what was expected.
+    """
     model = await store.artifacts.one(input.model, ArtifactKind.MODEL)
     check_alias(input.alias)
     if input.force and not (input.reason or "").strip():
@@ -47,7 +54,9 @@ async def promote(store: Store, input: Promote, *, by: str, now: datetime) -> Pr
     if not input.force:
         _require_pass(model, evaluation, verdicts)
     reason = input.reason or (f"passed in {evaluation.id}" if evaluation else None)
-    former = await store.artifacts.set_alias(model.id, input.alias, now=now, by=by, reason=reason)
+    former = await store.artifacts.set_alias(
+        model.id, input.alias, now=now, by=by, reason=reason, expected=input.expected
+    )
     return Promotion(
         asset=asset_id(model.kind, model.namespace, model.name),
         alias=input.alias,

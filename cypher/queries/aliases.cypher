@@ -1,14 +1,17 @@
-// name: set_alias(id, name, now, by, reason) one write
-// Point the alias of an asset at this version, and end its former target's interval.
+// name: set_alias(id, name, expected, now, by, reason) one write
+// Point the alias of an asset at this version, if it points to what is expected, and end its former target's interval.
 MATCH (a:Artifact {id: $id})-[:VERSION_OF]->(s:Asset)
 SET s._lock = $now
 WITH a, s
 OPTIONAL MATCH (s)-[old:ALIAS {name: $name}]->(former:Artifact) WHERE old.until IS NULL
-WITH a, s, old, former, former.id = a.id AS same
-FOREACH (_ IN CASE WHEN old IS NOT NULL AND NOT same THEN [1] ELSE [] END | SET old.until = $now)
-FOREACH (_ IN CASE WHEN same THEN [] ELSE [1] END |
-  CREATE (s)-[:ALIAS {name: $name, since: $now, until: NULL, by: $by, reason: $reason}]->(a))
-RETURN s.id AS asset, a.id AS id, former.id AS former
+WITH a, s, old, former, coalesce(former.id = a.id, false) AS same,
+  CASE WHEN old.since > $now THEN old.since ELSE $now END AS at
+WITH *, same OR $expected IS NULL OR coalesce(former.id, '') = $expected AS is_expected
+WITH *, is_expected AND NOT same AND a.retracted_at IS NULL AS moves
+FOREACH (_ IN CASE WHEN moves AND old IS NOT NULL THEN [1] ELSE [] END | SET old.until = at)
+FOREACH (_ IN CASE WHEN moves THEN [1] ELSE [] END |
+  CREATE (s)-[:ALIAS {name: $name, since: at, until: NULL, by: $by, reason: $reason}]->(a))
+RETURN former.id AS former, is_expected, a.retracted_at IS NOT NULL AS is_retracted
 
 // name: artifact_by_alias(asset, name) one read
 // The version that an alias of an asset points to now.

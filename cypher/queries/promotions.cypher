@@ -67,11 +67,12 @@ WITH p, a, s WHERE p.state IN $states
 OPTIONAL MATCH (s)-[old:ALIAS {name: p.alias}]->(former:Artifact) WHERE old.until IS NULL
 WITH p, a, s, old, former, coalesce(former.id, '') = coalesce(p.champion, '') AS unmoved
 WITH p, a, s, old, former, unmoved AND a.retracted_at IS NULL AS wins,
+  CASE WHEN old.since > $now THEN old.since ELSE $now END AS at,
   CASE WHEN a.retracted_at IS NOT NULL THEN 'the model was retracted'
        WHEN NOT unmoved THEN 'the alias was moved meanwhile, to ' + coalesce(former.id, 'nothing') END AS message
-FOREACH (_ IN CASE WHEN wins AND old IS NOT NULL AND former.id <> a.id THEN [1] ELSE [] END | SET old.until = $now)
+FOREACH (_ IN CASE WHEN wins AND old IS NOT NULL AND former.id <> a.id THEN [1] ELSE [] END | SET old.until = at)
 FOREACH (_ IN CASE WHEN wins AND (old IS NULL OR former.id <> a.id) THEN [1] ELSE [] END |
-  CREATE (s)-[:ALIAS {name: p.alias, since: $now, until: NULL, by: $by, reason: $reason, promotion: p.id}]->(a))
+  CREATE (s)-[:ALIAS {name: p.alias, since: at, until: NULL, by: $by, reason: $reason, promotion: p.id}]->(a))
 SET p += $changes, p.state = CASE WHEN wins THEN 'PROMOTED' ELSE 'OUTDATED' END,
     p.message = coalesce(message, $changes.message, p.message)
 WITH p
@@ -85,9 +86,10 @@ MATCH (a:Artifact {id: $id})-[:VERSION_OF]->(s:Asset)
 SET s._lock = $now
 WITH a, s
 OPTIONAL MATCH (s)-[old:ALIAS {name: $name}]->(former:Artifact) WHERE old.until IS NULL
-WITH a, s, old, former WHERE coalesce(former.id, '') = coalesce($expected, '')
-FOREACH (_ IN CASE WHEN old IS NULL THEN [] ELSE [1] END | SET old.until = $now)
-CREATE (s)-[:ALIAS {name: $name, since: $now, until: NULL, by: $by, reason: $reason, is_rollback: $is_rollback}]->(a)
+WITH a, s, old, former, CASE WHEN old.since > $now THEN old.since ELSE $now END AS at
+WHERE coalesce(former.id, '') = coalesce($expected, '')
+FOREACH (_ IN CASE WHEN old IS NULL THEN [] ELSE [1] END | SET old.until = at)
+CREATE (s)-[:ALIAS {name: $name, since: at, until: NULL, by: $by, reason: $reason, is_rollback: $is_rollback}]->(a)
 RETURN a.id AS id, former.id AS former
 
 // name: alias_intervals(asset, name) many read

@@ -53,6 +53,9 @@ def promote(
     automatic: Annotated[bool, typer.Option("--automatic", help="Move it when the gate says PASSED.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Without a benchmark: though a bar was missed.")] = False,
     reason: Reason = None,
+    expected: Annotated[
+        str | None, typer.Option(help="Without a benchmark: only if it points to this model; '' is to none yet.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the gate.")] = True,
     namespace: Namespace = "default",
     home: Home = None,
@@ -67,7 +70,8 @@ def promote(
     client = client_of(home)
     chosen = _model(client, model, namespace)
     if benchmark is None:
-        moved = client.promote(chosen, alias, force=force, reason=reason)
+        seen = _model(client, expected, namespace) if expected else expected
+        moved = client.promote(chosen, alias, force=force, reason=reason, expected=seen)
         printing.as_json(moved) if as_json else print(f"{alias} is {chosen}")
         return
     gate = client.artifact("Benchmark", benchmark, namespace=namespace)

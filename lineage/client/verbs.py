@@ -247,10 +247,22 @@ class Verbs(Session):
     # What changes what is there
 
     def promote(
-        self, model: Ref, alias: str = "champion", *, force: bool = False, reason: str | None = None
+        self,
+        model: Ref,
+        alias: str = "champion",
+        *,
+        force: bool = False,
+        reason: str | None = None,
+        expected: Ref | None = None,
     ) -> Promotion:
-        """Move an alias to a model that has passed its thresholds; raise Conflict when it has not."""
-        return Promotion.read(self._mutate("promote", model=id_of(model), alias=alias, force=force, reason=reason))
+        """Move an alias to a model that has passed its thresholds; raise Conflict when it has not.
+
+        Args:
+            expected: what the alias is seen to point to, "" for nothing yet; raise Conflict when it was moved since.
+        """
+        seen = None if expected is None else id_of(expected)
+        given = {"alias": alias, "force": force, "reason": reason, "expected": seen}
+        return Promotion.read(self._mutate("promote", model=id_of(model), **given))
 
     def cancel_run(self, run: Ref) -> Run:
         """Ask a run to stop."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lineage.artifacts import Artifact, ArtifactKind, Edge, asset_id
-from lineage.errors import NotFound
+from lineage.errors import Conflict, NotFound
 from lineage.store import columns
 from lineage.store.graph import Graph, Row
 from lineage.store.recording import Entry
@@ -130,12 +130,24 @@ class Artifacts:
             raise NotFound(f"there is no artifact with the id {id!r}")
         return Artifact.from_row(row["artifact"])
 
-    async def set_alias(self, id: str, alias: str, *, now: datetime, by: str, reason: str | None) -> str | None:
-        """Point *alias* at the version *id*, and return the id of the version that it pointed to."""
-        row = await self._graph.one("set_alias", id=id, name=alias, now=now, by=by, reason=reason)
+    async def set_alias(
+        self, id: str, alias: str, *, now: datetime, by: str, reason: str | None, expected: str | None = None
+    ) -> str | None:
+        """Point *alias* at the version *id*, and return the id of the version that it pointed to.
+
+        With *expected*, the id that it must point to or "" for none, raise Conflict where it points elsewhere, and not
+        to *id* already; so too where *id* was retracted meanwhile.
+        """
+        row = await self._graph.one("set_alias", id=id, name=alias, expected=expected, now=now, by=by, reason=reason)
         if row is None:
             raise NotFound(f"there is no artifact with the id {id!r}")
-        return row["former"]  # type: ignore[no-any-return]
+        former: str | None = row["former"]
+        if not row["is_expected"]:
+            found, wanted = former or "nothing", expected or "nothing"
+            raise Conflict(f"{alias!r} points to {found}, not to {wanted}: it was moved since you looked")
+        if row["is_retracted"]:
+            raise Conflict(f"{id} was retracted")
+        return former
 
     async def aliases(self, ids: Sequence[str]) -> dict[str, list[str]]:
         """The aliases in force, by the id of the artifact that they point to."""

@@ -148,6 +148,18 @@ async def test_a_missed_bar_wants_force_and_a_reason(client: Client, store: Stor
     assert ["champion"] == forced["promote"]["model"]["aliases"]
 
 
+async def test_a_promotion_may_say_what_it_saw(client: Client, store: Store) -> None:
+    """Where the alias was moved since, the promotion is CONFLICT and names what it points to."""
+    first, second = await _model(store, "a", passed=True), await _model(store, "b", passed=True, at=1)
+    await client.ask(PROMOTE, {"i": {"model": first.id, "expected": ""}})
+
+    late = await client.refused(PROMOTE, {"i": {"model": second.id, "expected": ""}})
+    data = await client.ask(PROMOTE, {"i": {"model": second.id, "expected": first.id}})
+
+    assert ("CONFLICT", True) == (late["code"], first.id in late["message"])
+    assert first.id == data["promote"]["former"]["id"]
+
+
 async def test_several_mutations_see_each_other(client: Client, store: Store) -> None:
     """What one mutation of a request changes, the next one shows."""
     model = await _model(store, "a", passed=True)

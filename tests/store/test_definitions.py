@@ -5,12 +5,14 @@ import json
 import tarfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, asset_id
 from lineage.data import datasets
 from lineage.definitions import (
     DefineFeature,
@@ -28,6 +30,7 @@ from lineage.definitions import (
 from lineage.errors import Conflict, InvalidInput, LineageError, NotFound
 from lineage.files import Files
 from lineage.promotion import Promote, promote
+from lineage.promotions import before
 from lineage.store import Store
 from lineage.store.artifacts import ArtifactFilter
 from tests.conftest import NOW
@@ -259,3 +262,41 @@ async def test_what_cannot_be_promoted(store: Store, evaluated: Evaluated) -> No
     await store.artifacts.retract(model.id, reason="leak", now=NOW)
     with pytest.raises(Conflict, match="leak"):
         await promote(store, Promote(model=model.id, force=True, reason="x"), by="ann", now=NOW)
+
+
+async def test_of_two_that_saw_the_same_champion_one_wins(store: Store, evaluated: Evaluated) -> None:
+    """With what was seen the alias moves once, to whoever was first; saying so again changes nothing."""
+    models = [await evaluated(number, True) for number in range(5)]
+    told: list[str] = []
+
+    async def attempt(model: Artifact, expected: str) -> None:
+        try:
+            await promote(store, Promote(model=model.id, expected=expected), by="ann", now=NOW)
+        except Conflict as error:
+            told.append(str(error))
+
+    seen = ""  # nothing yet
+    for round in range(2):
+        async with anyio.create_task_group() as tasks:
+            for model in models:
+                tasks.start_soon(attempt, model, seen)
+        champion = await store.artifacts.get(K.MODEL, "delays", version="@champion")
+        assert champion is not None
+        assert 4 * (round + 1) == len([each for each in told if "it was moved since you looked" in each])
+        await attempt(champion, seen)  # a caller that did not hear the answer
+        seen, models = champion.id, [*(each for each in models if each != champion), await evaluated(9, True)]
+
+    history = await store.artifacts.alias_history(asset_id(K.MODEL, "default", "delays"))
+    assert 8 == len(told)
+    assert 2 == len(history)
+
+
+async def test_a_clock_that_is_behind_turns_no_interval_round(store: Store, evaluated: Evaluated) -> None:
+    """What is promoted later stands later, even where the promoting machine's clock is behind."""
+    first, second = await evaluated(1, True), await evaluated(2, True)
+    await promote(store, Promote(model=first.id), by="ann", now=NOW)
+    await promote(store, Promote(model=second.id), by="bob", now=NOW - timedelta(hours=1))
+
+    held = await store.promotions.held(asset_id(K.MODEL, "default", "delays"), "champion")
+    assert [NOW, NOW] == [each.since for each in held]
+    assert [first.id] == before(held)
