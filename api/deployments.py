@@ -15,10 +15,14 @@ from lineage import deployments
 
 @input_type
 class DeployInput(Named, Started):
-    """A model to be served under a name: *model* is an id, or name@alias; *replicas* are scoring servers."""
+    """A model to be served under a name: *model* is an id, or name@alias; *replicas* are scoring servers.
+
+    With *follow* it is name@alias, and whatever the alias points to later takes the place of what is live.
+    """
 
     model: str
     replicas: int = 1
+    follow: bool = False
 
 
 @input_type

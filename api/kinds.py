@@ -295,16 +295,25 @@ class Deployment(Artifact):
 
     @strawberry.field
     async def message(self, info: Info) -> str | None:
-        """What its scoring server said when it ended last without being asked to."""
+        """What its scoring server said when it ended last without being asked to; or why an alias is not followed."""
         endpoint = await _endpoint(self, info)
-        failure = endpoint.failure if endpoint else None
-        return failure.message if failure and failure.deployment == self.id else None
+        if endpoint is None:
+            return None
+        failure = endpoint.failure
+        said = failure.message if failure and failure.deployment == self.id else None
+        return said or (endpoint.follow_message if self.id == endpoint.live else None)
 
     @strawberry.field
     async def live_since(self, info: Info) -> datetime | None:
         """Since when requests are answered by this version."""
         endpoint = await _endpoint(self, info)
         return endpoint.live_since if endpoint and endpoint.live == self.id else None
+
+    @strawberry.field
+    async def follows(self, info: Info) -> str | None:
+        """NAME@ALIAS where its endpoint serves whatever the alias points to."""
+        endpoint = await _endpoint(self, info)
+        return endpoint.follows if endpoint else None
 
     @strawberry.field
     def endpoint(self) -> str:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, asset_id
 from lineage.definitions import Named
-from lineage.endpoints import Endpoint, endpoint_id
-from lineage.errors import InvalidInput, NotFound
+from lineage.endpoints import Endpoint, Following, endpoint_id
+from lineage.errors import Conflict, InvalidInput, NotFound
 from lineage.requests import Started, environment_of, queue
 from lineage.runs import Run, RunKind
 from lineage.store import Store
@@ -23,6 +23,10 @@ class Deploy(Named, Started):
 
     model: str
     replicas: int = 1
+    #: Serve what the alias of *model* points to, now and whenever it moves.
+    follow: bool = False
+    #: The interval of the alias that is followed, as `Following.to_spec` writes it.
+    following: Mapping[str, str] | None = None
 
 
 def described(spec: Mapping[str, Any], executor: str, *, model: str, environment: str, image: str | None) -> Artifact:
@@ -48,17 +52,52 @@ def edges_of(deployment: Artifact) -> list[Edge]:
 
 
 async def deploy(store: Store, input: Deploy, *, by: str, now: datetime) -> Run:
-    """Queue the serving of a model; the run succeeds when the new version is live."""
+    """Queue the serving of a model; the run succeeds when the new version is live.
+
+    One that follows no alias ends the following of what was deployed under the name before.
+    """
+    _check(input)
+    if input.follow:
+        model, following = await _followed(store, input)
+        return await follow(store, input, model, following, by=by, now=now)
+    run = await _queue(store, input, await find_model(store, input.model, namespace=input.namespace), by=by, now=now)
+    await store.endpoints.pin(endpoint_id(input.namespace, input.name), asked_at=run.created_at)
+    return run
+
+
+async def follow(store: Store, input: Deploy, model: Artifact, following: Following, *, by: str, now: datetime) -> Run:
+    """Queue the serving of *model*, to which the alias that is followed points."""
+    return await _queue(store, replace(input, following=following.to_spec()), model, by=by, now=now)
+
+
+def _check(input: Deploy) -> None:
     if not 1 <= input.replicas <= MOST_REPLICAS:
         raise InvalidInput(f"replicas must be between 1 and {MOST_REPLICAS}, not {input.replicas}", field="replicas")
     if not input.name or "/" in input.name or "?" in input.name or input.name in {".", ".."}:
         raise InvalidInput("the name of a deployment is part of an address: it has no / and no ?", field="name")
-    model = await find_model(store, input.model, namespace=input.namespace)
+
+
+async def _queue(store: Store, input: Deploy, model: Artifact, *, by: str, now: datetime) -> Run:
+    if model.retracted_at is not None:
+        raise Conflict(f"model {model.name!r} {model.version} was retracted: {model.retracted_reason}")
     if not (model.body.get("signature") or {}).get("inputs"):
         raise InvalidInput(f"the model {model.name!r} has no signature to check rows against", field="model")
     asked = replace(input, model=model.id)
     environment = await environment_of(store, model)
     return await queue(store, RunKind.DEPLOY, asked, used=[model.id], environment=environment, by=by, now=now)
+
+
+async def _followed(store: Store, input: Deploy) -> tuple[Artifact, Following]:
+    """The model that the alias of *input* points to, and the interval in which it does."""
+    name, at, alias = input.model.rpartition("@")
+    if not at:
+        raise InvalidInput("what is to be followed is an alias: name the model as NAME@ALIAS", field="model")
+    asset = asset_id(K.MODEL, input.namespace, name)
+    held = next((each for each in await store.promotions.held(asset, alias) if each.until is None), None)
+    if held is None:
+        raise _nothing_at(name, alias, input.namespace)
+    following = Following(asset=asset, alias=alias, named=input.model, since=held.since)
+    return await store.artifacts.one(held.artifact, K.MODEL), following
 
 
 async def find_model(store: Store, ref: str, *, namespace: str) -> Artifact:
@@ -68,8 +107,12 @@ async def find_model(store: Store, ref: str, *, namespace: str) -> Artifact:
         return await store.artifacts.one(ref, K.MODEL)
     found = await store.artifacts.get(K.MODEL, name, namespace=namespace, version=f"@{alias}")
     if found is None:
-        raise NotFound(f"there is no model {name!r} with the alias {alias!r} in {namespace!r}")
+        raise _nothing_at(name, alias, namespace)
     return found
+
+
+def _nothing_at(name: str, alias: str, namespace: str) -> NotFound:
+    return NotFound(f"there is no model {name!r} with the alias {alias!r} in {namespace!r}")
 
 
 async def undeploy(store: Store, name: str, *, namespace: str, now: datetime) -> Endpoint:

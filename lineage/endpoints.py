@@ -68,6 +68,36 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Following:
+    """An alias whose model an endpoint is to serve, and the interval that was looked at last."""
+
+    asset: str
+    alias: str
+    #: The model's name with the alias behind it.
+    named: str
+    since: datetime
+
+    @classmethod
+    def from_spec(cls, given: Mapping[str, Any] | None) -> Self | None:
+        """Read it back from what a run was asked for."""
+        return cls(**{**given, "since": datetime.fromisoformat(given["since"])}) if given else None
+
+    def to_spec(self) -> dict[str, str]:
+        """It as a run is asked for it."""
+        return {**vars(self), "since": self.since.isoformat()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behind:
+    """An endpoint whose alias has moved: to which model, since when, by whom."""
+
+    endpoint: "Endpoint"
+    following: Following
+    model: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A name that requests are sent to: which version is wanted, which is live, and what runs for it."""
 
@@ -86,6 +116,13 @@ class Endpoint:
     leased_until: datetime | None = None
     live_since: datetime | None = None
     updated_at: datetime | None = None
+    #: The run that asked for what is wanted.
+    asked_run: str | None = None
+    #: `NAME@ALIAS` where it follows an alias, since when that one points to what was asked for last, and why nothing
+    #: could be asked for.
+    follows: str | None = None
+    followed: datetime | None = None
+    follow_message: str | None = None
 
     @property
     def sockets(self) -> list[str]:

@@ -1,4 +1,4 @@
-// name: want_deployment(endpoint, deployment, executor, asked_at, now) one write
+// name: want_deployment(endpoint, deployment, executor, asked_at, run, following, now) one write
 // Say which version an endpoint should serve; no row when something else was asked for later.
 MATCH (d:Deployment {id: $deployment})
 MERGE (e:Endpoint {id: $endpoint})
@@ -6,7 +6,8 @@ ON CREATE SET e.namespace = d.namespace, e.name = d.name, e.state = 'STARTING', 
 SET e._lock = $now
 WITH e WHERE e.asked_at IS NULL OR e.asked_at <= $asked_at
 SET e.wanted = $deployment, e.executor = $executor, e.failure = NULL, e.asked_at = $asked_at, e.updated_at = $now,
-    e.state = CASE WHEN e.state IN ['REMOVED', 'STOPPING'] THEN 'STARTING' ELSE e.state END
+    e.asked_run = $run, e.state = CASE WHEN e.state IN ['REMOVED', 'STOPPING'] THEN 'STARTING' ELSE e.state END
+SET e += $following
 RETURN e {.*} AS endpoint
 
 // name: unwant_deployment(endpoint, now) one write
@@ -14,7 +15,7 @@ RETURN e {.*} AS endpoint
 MATCH (e:Endpoint {id: $endpoint})
 SET e._lock = $now
 WITH e
-SET e.wanted = NULL, e.failure = NULL, e.asked_at = $now, e.updated_at = $now,
+SET e.wanted = NULL, e.failure = NULL, e.asked_at = $now, e.updated_at = $now, e.follows = NULL,
     e.state = CASE WHEN e.state = 'REMOVED' THEN 'REMOVED' ELSE 'STOPPING' END
 RETURN e {.*} AS endpoint
 
@@ -23,8 +24,34 @@ RETURN e {.*} AS endpoint
 MATCH (e:Endpoint {id: $endpoint})
 SET e._lock = $now
 WITH e WHERE e.wanted = $deployment AND (e.live IS NULL OR e.live <> $deployment)
-SET e.wanted = e.live, e.updated_at = $now, e.state = CASE WHEN e.live IS NULL THEN 'STOPPING' ELSE e.state END
+SET e.wanted = e.live, e.updated_at = $now, e.state = CASE WHEN e.live IS NULL THEN 'STOPPING' ELSE e.state END,
+    e.follows = CASE WHEN e.live IS NULL THEN NULL ELSE e.follows END
 RETURN e {.*} AS endpoint
+
+// name: pin_endpoint(endpoint, asked_at, following) one write
+// Let an endpoint follow no alias; no row when something was asked of it later.
+MATCH (e:Endpoint {id: $endpoint})
+SET e._lock = $asked_at
+WITH e WHERE e.asked_at IS NULL OR e.asked_at <= $asked_at
+SET e += $following
+RETURN e.id AS id
+
+// name: endpoints_behind() many read
+// Endpoints that follow an alias which has moved since they were looked at last, with the model that it points to.
+MATCH (e:Endpoint)
+WHERE e.follows IS NOT NULL AND e.state <> 'REMOVED'
+MATCH (:Asset {id: e.follows_asset})-[r:ALIAS {name: e.follows_alias}]->(m:Model)
+WHERE r.until IS NULL AND r.since <> e.followed
+RETURN e {.*} AS endpoint, m.id AS model, r.since AS since, r.by AS by
+ORDER BY e.id
+
+// name: note_followed(endpoint, following, message) one write
+// Note that an interval of an alias was looked at; no row when the endpoint follows another one by now, or none.
+MATCH (e:Endpoint {id: $endpoint})
+SET e._lock = $endpoint
+WITH e WHERE e.follows = $following.follows
+SET e += $following, e.follow_message = $message
+RETURN e.id AS id
 
 // name: endpoint_by_id(endpoint) one read
 // One endpoint.

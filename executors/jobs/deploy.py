@@ -8,7 +8,7 @@ from executors.jobs import stage
 from executors.jobs.job import Canceled, Job, Landing
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.deployments import described, edges_of
-from lineage.endpoints import Endpoint, endpoint_id
+from lineage.endpoints import Endpoint, Following, endpoint_id
 from lineage.errors import ExecutionFailed
 from lineage.requests import environment_of
 from lineage.runs import RunState
@@ -29,8 +29,15 @@ async def deploy(job: Job) -> Landing:
     await job.store.artifacts.record([version], edges, now=job.now(), by=job.run.created_by, run_id=job.run.id)
     await job.advance(state=RunState.RUNNING, phase="deploy", message=f"waiting for {spec['replicas']} healthy")
     id = endpoint_id(version.namespace, version.name)
-    asked_at = job.run.created_at
-    wanted = await job.store.endpoints.want(id, version.id, executor=job.run.executor, asked_at=asked_at, now=job.now())
+    wanted = await job.store.endpoints.want(
+        id,
+        version.id,
+        executor=job.run.executor,
+        asked_at=job.run.created_at,
+        run=job.run.id,
+        following=Following.from_spec(spec.get("following")),
+        now=job.now(),
+    )
     if not wanted:
         raise _superseded()
     await _until_live(job, id, version)
@@ -49,6 +56,9 @@ async def _until_live(job: Job, id: str, version: Artifact) -> None:
         error = _verdict(job, endpoint, version, is_late=time.monotonic() > until)
         if error is not None:
             await job.store.endpoints.withdraw(id, version.id, now=job.now())
+            if following := Following.from_spec(job.spec.get("following")):
+                message = f"{following.named} did not come to life: {error}"
+                await job.store.endpoints.followed(id, following, message=message)
             raise error
         await anyio.sleep(LOOK_SECONDS)
 

@@ -57,11 +57,12 @@ def deployments(found: Sequence[Deployment]) -> None:
             each.state,
             f"{each.healthy_replicas}/{each.replicas}",
             each.model.name if each.model else "",
+            each.follows or "",
             each.endpoint,
         )
         for each in found
     ]
-    out.print(table(rows, "name", "version", "state", "healthy", "model", "endpoint"))
+    out.print(table(rows, "name", "version", "state", "healthy", "model", "follows", "endpoint"))
 
 
 def named(artifact: Artifact) -> str:

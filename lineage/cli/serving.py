@@ -14,6 +14,9 @@ Name = Annotated[str, typer.Argument(help="Name of the deployment; part of the a
 def deploy(
     name: Name,
     model: Annotated[str, typer.Argument(help="Id of the model, or NAME@ALIAS.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Serve what the alias points to, whenever it moves.")
+    ] = False,
     replicas: Annotated[int, typer.Option(help="Scoring servers to keep running.", min=1, max=16)] = 1,
     executor: Annotated[str | None, typer.Option(help="What runs them: process or docker.")] = None,
     memory: Annotated[int | None, typer.Option(help="Mebibytes that one may have.", min=16)] = None,
@@ -27,7 +30,8 @@ def deploy(
 
     client = client_of(home)
     resources: Mapping[str, Any] | None = {"memory_bytes": memory * 1024 * 1024} if memory else None
-    run = client.deploy(name, model, replicas, namespace=namespace, executor=executor, resources=resources)
+    given = {"follow": follow, "namespace": namespace, "executor": executor, "resources": resources}
+    run = client.deploy(name, model, replicas, **given)
     if wait:
         run = client.wait(run, progress=not as_json)
     if as_json:

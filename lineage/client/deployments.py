@@ -30,6 +30,8 @@ class Deployment:
     replicas: int | None = None
     healthy_replicas: int = 0
     message: str | None = None
+    #: `NAME@ALIAS` where it serves whatever the alias points to.
+    follows: str | None = None
     model: Artifact | None = None
 
     @classmethod
@@ -49,6 +51,7 @@ class Deployments(Session):
         model: Ref,
         replicas: int = 1,
         *,
+        follow: bool = False,
         namespace: str = "default",
         description: str | None = None,
         tags: Sequence[str] = (),
@@ -56,12 +59,16 @@ class Deployments(Session):
         resources: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Run:
-        """Serve a model (an id, or name@alias) under a name; the run succeeds when the new version is live."""
+        """Serve a model (an id, or name@alias) under a name; the run succeeds when the new version is live.
+
+        With *follow* the deployment goes on to serve whatever the alias points to, until something else is deployed.
+        """
         answer = self._mutate(
             "deploy",
             name=name,
             model=id_of(model),
             replicas=replicas,
+            follow=follow,
             namespace=namespace,
             description=description,
             tags=list(tags),

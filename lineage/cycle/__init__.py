@@ -5,6 +5,7 @@ from datetime import datetime
 
 from lineage.cycle.execution import advance_plans
 from lineage.cycle.firings import start_firings
+from lineage.cycle.following import follow_aliases
 from lineage.cycle.healing import cancel_plan, execute_plan, plan_retraining, retrain
 from lineage.cycle.promotions import settle_promotions
 from lineage.cycle.schedules import fire_schedules
@@ -25,4 +26,5 @@ DUTIES: Sequence[Duty] = (
     advance_plans,
     enqueue_deliveries,
     settle_promotions,
+    follow_aliases,
 )

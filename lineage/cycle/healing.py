@@ -43,7 +43,8 @@ class Affected:
 async def plan_retraining(store: Store, input: PlanRetraining, *, by: str, now: datetime) -> Plan:
     """Plan the making again of all that depends on *of* and is in use; nothing is started.
 
-    In use is the newest version of a name, one that an alias points to, and a deployment that is live.
+    In use is the newest version of a name, one that an alias points to, and a deployment that is live; but one that
+    follows an alias is left to it.
 
     Raise NotFound for a start that is not there, InvalidInput when nothing that could be made again depends on them.
     """
@@ -159,8 +160,8 @@ async def _tables(store: Store, starts: Sequence[Artifact]) -> set[str]:
 
 
 async def _in_use(store: Store, found: Sequence[Artifact]) -> list[Artifact]:
-    """Those of *found* that are the newest of their name, that an alias points to, or that are live."""
-    live = {each.live for each in await store.endpoints.list()}
+    """Those of *found* that are the newest of their name, that an alias points to, or that are live and follow none."""
+    live = {each.live for each in await store.endpoints.list() if each.follows is None}
     aliased = await store.artifacts.aliases([each.id for each in found])
     used = []
     for each in found:

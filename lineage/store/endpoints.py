@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from lineage.artifacts import canonical
-from lineage.endpoints import Endpoint, EndpointState, Failure, Replica
+from lineage.endpoints import Behind, Endpoint, EndpointState, Failure, Following, Replica
 from lineage.errors import LeaseLost, NotFound
 from lineage.store.graph import Graph, Row
 
@@ -17,20 +17,56 @@ class Endpoints:
         self._graph = graph
 
     async def want(
-        self, id: str, deployment: str, *, executor: str, asked_at: datetime, now: datetime
+        self,
+        id: str,
+        deployment: str,
+        *,
+        executor: str,
+        asked_at: datetime,
+        now: datetime,
+        run: str | None = None,
+        following: Following | None = None,
     ) -> Endpoint | None:
-        """Say that the endpoint *id*, made where there is none, should serve *deployment*.
+        """Say that the endpoint *id*, made where there is none, should serve *deployment*, as *run* was asked to.
 
-        None where another version, or nothing, was asked for after *asked_at*.
+        From now on it follows the alias of *following*, or none. None where another version, or nothing, was asked for
+        after *asked_at*.
         """
         row = await self._graph.one(
-            "want_deployment", endpoint=id, deployment=deployment, executor=executor, asked_at=asked_at, now=now
+            "want_deployment",
+            endpoint=id,
+            deployment=deployment,
+            executor=executor,
+            asked_at=asked_at,
+            run=run,
+            following=_properties(following),
+            now=now,
         )
         return Endpoint.from_row(row["endpoint"]) if row else None
 
     async def unwant(self, id: str, *, now: datetime) -> Endpoint:
         """Say that the endpoint *id* should serve nothing; raise NotFound when there is none."""
         return _found(await self._graph.one("unwant_deployment", endpoint=id, now=now), id)
+
+    async def pin(self, id: str, *, asked_at: datetime) -> None:
+        """Let the endpoint *id* follow no alias, unless something was asked of it after *asked_at*."""
+        await self._graph.one("pin_endpoint", endpoint=id, asked_at=asked_at, following=_properties(None))
+
+    async def behind(self) -> list[Behind]:
+        """Endpoints whose alias points to something since another instant than the one looked at last."""
+        found = []
+        for row in await self._graph.many("endpoints_behind"):
+            endpoint = row["endpoint"]
+            names = {"asset": endpoint["follows_asset"], "alias": endpoint["follows_alias"]}
+            following = Following(**names, named=endpoint["follows"], since=row["since"])
+            read = Endpoint.from_row(endpoint)
+            found.append(Behind(endpoint=read, following=following, model=row["model"], by=row["by"]))
+        return found
+
+    async def followed(self, id: str, following: Following, *, message: str | None = None) -> None:
+        """Note that the interval of *following* was looked at, and in *message* why nothing came of it."""
+        known = _properties(following)
+        await self._graph.one("note_followed", endpoint=id, following=known, message=message)
 
     async def withdraw(self, id: str, deployment: str, *, now: datetime) -> bool:
         """Give up *deployment* where it is wanted and not live; False where it is neither."""
@@ -101,6 +137,13 @@ class Endpoints:
     async def history(self, id: str) -> Sequence[Row]:
         """Which versions were live, the first first: deployment, since, until."""
         return await self._graph.many("endpoint_history", endpoint=id)
+
+
+def _properties(following: Following | None) -> Row:
+    """What an endpoint keeps of what it follows; null takes a property away."""
+    known = vars(following) if following else dict.fromkeys(("named", "asset", "alias", "since"))
+    names = {"follows": "named", "follows_asset": "asset", "follows_alias": "alias", "followed": "since"}
+    return {**{name: known[theirs] for name, theirs in names.items()}, "follow_message": None}
 
 
 def _found(row: Row | None, id: str) -> Endpoint:

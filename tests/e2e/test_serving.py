@@ -39,7 +39,7 @@ ROW = {"mean_radius": 14.1, "mean_texture": 19.2}
 
 @dataclass
 class World:
-    """`lineage up`, and three models: two that always say the same, and one that has learned."""
+    """`lineage up`, and models: some that always say the same, one in two versions, and one that has learned."""
 
     home: Path
     client: Client
@@ -74,7 +74,7 @@ def _serves(info: dict[str, Any], folder: str) -> bool:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Everything running, and three models trained."""
+    """Everything running, and the models trained."""
     path = tmp_path_factory.mktemp("world")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -115,8 +115,9 @@ def train(world: World, path: Path) -> None:
     code = client.register_model_code("cells", path / "code.py", "code.py:build")
     metric = client.define_metric("accuracy")
     wanted: dict[str, dict[str, Any]] = {"no": {"constant": 0}, "yes": {"constant": 1}, "learned": {"C": 1.0}}
+    wanted["no, changed"] = {"constant": 1, "C": 2.0}
     for name, values in wanted.items():
-        run = client.train(name, made, code, environment, [metric], hyperparameters=values)
+        run = client.train(name.partition(",")[0], made, code, environment, [metric], hyperparameters=values)
         world.models[name] = client.wait(run).made(ArtifactKind.MODEL)
 
 
@@ -174,6 +175,30 @@ def test_a_new_version_replaces_the_old_one_without_a_lost_request(world: World)
     assert {(200, '{"predictions": [true]}'), (200, '{"predictions": [false]}')} == set(load.answers)
     assert before.id == world.deployment("flip").id  # the same content is the same version
     assert min(load.answers.values()) > 20, load.answers
+
+
+def test_a_deployment_follows_its_alias_without_a_lost_request(world: World) -> None:
+    """Under load, a promotion and a rollback take what is live along; every request is answered meanwhile."""
+    client = world.client
+    forced: dict[str, Any] = {"alias": "live", "force": True, "reason": "it is a test"}
+    client.promote(world.models["no"], **forced)
+    client.wait(client.deploy("follower", "no@live", follow=True))
+
+    with Load(f"{client.url}/deployments/follower/invocations", ROW) as load:
+        client.promote(world.models["no, changed"], **forced)
+        world.until(lambda: serves(world, "follower", "no, changed"))
+        client.rollback("no", alias="live", reason="it was better before")
+        world.until(lambda: serves(world, "follower", "no"))
+
+    assert {(200, '{"predictions": [true]}'), (200, '{"predictions": [false]}')} == set(load.answers)
+    assert "no@live" == world.deployment("follower").follows
+    client.undeploy("follower")
+
+
+def serves(world: World, name: str, model: str) -> bool:
+    """Whether the model that the world knows as *model* is live under *name*."""
+    found = world.deployment(name)
+    return found.live and found.model is not None and found.model.id == world.models[model].id
 
 
 def _is_single(world: World, name: str) -> bool:
