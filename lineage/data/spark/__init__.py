@@ -1,0 +1,5 @@
+"""The SQL of features as Spark says it, value for value; what has no equal there is refused by name."""
+
+from lineage.data.spark.translator import select
+
+__all__ = ["select"]
