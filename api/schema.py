@@ -9,6 +9,7 @@ from api.artifacts import TYPES
 from api.errors import Schema
 from api.limits import MAX_TOKENS, Limits
 from api.mutations import Mutation
+from api.projection import Projection
 from api.queries import Query
 from api.sdl import CONFIG
 from api.subscriptions import Subscription
@@ -40,6 +41,7 @@ schema = Schema(
     types=list(TYPES.values()),
     config=CONFIG,
     extensions=[Documents],
+    execution_context_class=Projection,
 )
 
 

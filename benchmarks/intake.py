@@ -3,7 +3,7 @@
 `raw` is UNWIND with CREATE in pieces of 10,000: nodes with the fields that the product keeps, an Asset for each name,
 edges. `store` is `record_lineage` in process, `HTTP` the mutation `recordLineage`, both in calls of 10,000 items. Each
 way starts on an empty graph of its own. The stream is one node with its edges a call, from 16 clients at once, after
-as many calls that warm Java up; its clients are of aiohttp, which leaves most of the processors to what is measured.
+as many calls that warm Java up.
 """
 
 from collections import deque
@@ -102,9 +102,8 @@ async def stream(events: int) -> Row:
     made = generate(events)
     async with AsyncExitStack() as stack:
         target = await opened(stack)
-        session = await stack.enter_async_context(aiohttp.ClientSession(str(target.http.base_url)))
-        await drain(session, events_of(generate(events, seed=3)))
-        seconds = await elapsed(partial(drain, session, events_of(made))) / 1000
+        await drain(target.http, events_of(generate(events, seed=3)))
+        seconds = await elapsed(partial(drain, target.http, events_of(made))) / 1000
     row: Row = {"way": f"stream, {CLIENTS} clients", "nodes": len(made.kinds), "edges": len(made.edges)}
     rate = round(len(made.kinds) / seconds)
     return row | {"seconds": round(seconds, 1), "events_per_second": rate, "events_aim": STREAM_AIM}

@@ -113,8 +113,8 @@ def digest_of(value: Any) -> str:
 
 def artifact_id(kind: ArtifactKind, namespace: str, name: str, version: str) -> str:
     """The id of an artifact version: the same on every machine, whatever order things arrive in."""
-    digest = hashlib.sha256("\0".join((kind.value, namespace, name, version)).encode()).hexdigest()
-    return f"{kind.value.lower()}_{digest[:32]}"
+    digest = hashlib.sha256("\0".join((kind, namespace, name, version)).encode()).hexdigest()
+    return f"{kind.lower()}_{digest[:32]}"
 
 
 def asset_id(kind: ArtifactKind, namespace: str, name: str) -> str:
@@ -151,7 +151,7 @@ class Artifact:
                 raise InvalidInput("an artifact needs a version or a digest", field="version")
             object.__setattr__(self, "version", self.digest[:VERSION_LENGTH])
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The id, made of kind, namespace, name and version."""
         return artifact_id(self.kind, self.namespace, self.name, self.version)

@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import aiohttp
 import anyio
 
 from benchmarks.graphs import Generated, generate
@@ -54,9 +53,8 @@ async def ours(made: Generated) -> list[Row]:
     """The same over HTTP: events one after another, and impact."""
     async with AsyncExitStack() as stack:
         target = await opened(stack)
-        session = await stack.enter_async_context(aiohttp.ClientSession(str(target.http.base_url)))
-        await drain(session, events_of(generate(len(made.kinds), seed=3)))
-        seconds = await elapsed(lambda: drain(session, events_of(made))) / 1000
+        await drain(target.http, events_of(generate(len(made.kinds), seed=3)))
+        seconds = await elapsed(lambda: drain(target.http, events_of(made))) / 1000
         rows: list[Row] = [{"peer": "ours", "what": "writes", "per_second": round(len(made.kinds) / seconds)}]
         for start in made.starts:
             rows.append(await answered(target, start, made.start(start), None))

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 #: Seconds that the driver goes on trying a transaction that met a passing fault.
 RETRY_SECONDS = 15.0
+#: Types of values that stay as they come.
+PLAIN = frozenset({str, int, float, bool, type(None)})
 TIMED_OUT = ("TransactionTimedOut", "TransactionTimedOutClientConfiguration", "LockAcquisitionTimeout")
 
 
@@ -91,17 +93,28 @@ class Graph:
     async def many(self, name: str, /, *, timeout: float | None = None, **params: Any) -> list[Row]:
         """The rows of the query *name*; a passing fault is tried again within RETRY_SECONDS."""
         query = _checked(load()[name], params)
-        reads = query.access == "read"
+        sent = neo4j.Query(query.text, timeout=timeout or self.timeout)
         with mapped():
-            # Of the driver's ways this alone sends the beginning of the transaction together with the query.
+            if query.access == "read":
+                try:
+                    return await self._read(sent, params)
+                except (exceptions.Neo4jError, exceptions.DriverError) as error:
+                    if not error.is_retryable():
+                        raise
+            # Of the ways that try again this alone sends the beginning of the transaction together with the query.
             return await self._driver.execute_query(
-                neo4j.Query(query.text, timeout=timeout or self.timeout),
+                sent,
                 params,
-                routing_=neo4j.RoutingControl.READ if reads else neo4j.RoutingControl.WRITE,
+                routing_=neo4j.RoutingControl.READ if query.access == "read" else neo4j.RoutingControl.WRITE,
                 database_=self.database,
                 bookmark_manager_=None,
                 result_transformer_=_plain_rows,
             )
+
+    async def _read(self, query: neo4j.Query, params: Row) -> list[Row]:
+        """The rows of *query*, tried once, in a transaction that ends by itself: one journey instead of two."""
+        async with self._driver.session(database=self.database, default_access_mode=neo4j.READ_ACCESS) as session:
+            return await _plain_rows(await session.run(query, params))
 
     async def one(self, name: str, /, *, timeout: float | None = None, **params: Any) -> Row | None:
         """The first row of the query *name*, or None."""
@@ -196,6 +209,6 @@ def plain(value: Any) -> Any:
         return value.to_native().astimezone(UTC)
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
+    if isinstance(value, list):  # of a column, most often, and those have thousands
+        return value if PLAIN.issuperset(map(type, value)) else [plain(item) for item in value]
     return value
