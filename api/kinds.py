@@ -204,10 +204,13 @@ class MetricDefinition(Artifact):
 
 @shows(K.EVALUATION)
 class Evaluation(Artifact):
-    """What a model was measured to be on one split."""
+    """What a model was measured to be on one split, or what was seen of it in use."""
 
+    watch: str | None = known("watch", parts.text, doc="DRIFT or QUALITY for what was seen in use; null for a split.")
     split: str | None = known("split", parts.text, doc="The split that it was measured on.")
-    rows: Long | None = known("rows", parts.whole, doc="How many rows that split has.")
+    rows: Long | None = known("rows", parts.whole, doc="How many rows were measured.")
+    unmatched: Long | None = known("unmatched", parts.whole, doc="How many predictions have no label yet.")
+    columns: list[parts.ColumnDrift] = known("columns", parts.column_drifts, empty=list, doc="How far each has moved.")
     values: JSON | None = known("values", parts.anything, doc="The value of each metric by its name.")
     curves: parts.Curves | None = known("curves", parts.curves, doc="ROC and precision-recall.")
     confusion_matrix: parts.ConfusionMatrix | None = known(
@@ -217,6 +220,7 @@ class Evaluation(Artifact):
     passed: bool | None = known("passed", parts.truth, doc="Whether all bars were reached; null when none was set.")
     training_set: TrainingSet | None = joined(E.MEASURES, K.TRAINING_SET, doc="Whose split was used.")
     metrics: list[MetricDefinition] = joined(E.MEASURES, K.METRIC_DEFINITION, many=True, doc="What was measured.")
+    predictions: "Predictions | None" = joined(E.MEASURES, K.PREDICTIONS, doc="What is watched.")
 
     @strawberry.field
     async def model(self, info: Info) -> "Model | None":

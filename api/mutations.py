@@ -40,6 +40,7 @@ from api.runs import Run
 from api.schedules import ScheduleMutation
 from api.sdl import object_type
 from api.triggers import TriggerMutation
+from api.watch import WatchMutation
 from api.webhooks import WebhookMutation
 from lineage import definitions, environments, promotion, requests
 from lineage import runs as domain
@@ -118,6 +119,7 @@ class Mutation(
     ReproductionMutation,
     ScheduleMutation,
     TriggerMutation,
+    WatchMutation,
     WebhookMutation,
     BenchmarkMutation,
     PlanMutation,

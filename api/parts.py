@@ -124,6 +124,46 @@ class Verdict:
     message: str | None
 
 
+@object_type
+class DriftBin:
+    """How many rows are in one bin of a column: of those learned from, and of those that were scored."""
+
+    label: str
+    expected: Long
+    found: Long
+
+
+@object_type
+class ColumnDrift:
+    """How far a column has moved from what was learned; *note* says why where it cannot be told."""
+
+    name: str
+    type: str
+    psi: float | None
+    test: str | None
+    statistic: float | None
+    p_value: float | None
+    bins: list[DriftBin]
+    note: str | None
+
+
+def column_drifts(value: list[Body]) -> list[ColumnDrift]:
+    """How far columns have moved, as it stands in a body."""
+    return [
+        ColumnDrift(
+            name=each["name"],
+            type=each["type"],
+            psi=each["psi"],
+            test=each["test"],
+            statistic=each["statistic"],
+            p_value=each["p_value"],
+            bins=[DriftBin(**bin) for bin in each["bins"]],
+            note=each["note"],
+        )
+        for each in value
+    ]
+
+
 def files(value: list[Body]) -> list[FileEntry]:
     """Files as they stand in a body."""
     return [FileEntry(path=each["path"], sha256=each["sha256"], bytes=Long(each["bytes"])) for each in value]

@@ -91,6 +91,8 @@ ALLOWED: Mapping[EdgeType, frozenset[tuple[ArtifactKind, ArtifactKind]]] = {
         {
             (K.EVALUATION, K.METRIC_DEFINITION),
             (K.EVALUATION, K.TRAINING_SET),
+            (K.EVALUATION, K.PREDICTIONS),
+            (K.EVALUATION, K.DATASET),
             (K.BENCHMARK, K.METRIC_DEFINITION),
             (K.BENCHMARK, K.TRAINING_SET),
             (K.GATE_VERDICT, K.BENCHMARK),

@@ -16,6 +16,7 @@ from lineage.files import Files
 from lineage.store import Store
 from lineage.store.walks import Direction
 from lineage.trees import read
+from lineage.watch import watch_of
 
 K = ArtifactKind
 MOST = 5_000  # artifacts of each side that are read
@@ -129,7 +130,11 @@ async def _side(store: Store, artifact: Artifact, files: Files | None) -> Side:
         artifact=artifact,
         upstream=upstream,
         columns=[each for each in found.values() if each.kind is K.COLUMN],
-        evaluations=[each for each in found.values() if each.kind is K.EVALUATION and each.retracted_at is None],
+        evaluations=[
+            each
+            for each in found.values()
+            if each.kind is K.EVALUATION and each.retracted_at is None and not watch_of(each)
+        ],
         trees={code.id: await _tree(code, files) for code in codes},
         is_cut=walk.has_next or not walk.complete,
     )

@@ -15,7 +15,7 @@ from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, digest_of
 from lineage.data import features as sql
 from lineage.errors import InvalidInput
 from lineage.files import Files
-from lineage.metrics import METRICS
+from lineage.metrics import is_greater_better, known_metrics
 from lineage.searchspace import SearchSpace
 from lineage.store import Store
 
@@ -218,15 +218,15 @@ async def define_search_space(store: Store, input: DefineSearchSpace, *, by: str
 
 async def define_metric(store: Store, input: DefineMetric, *, by: str, now: datetime) -> Artifact:
     """Record a metric with the bar that a model must reach; raise InvalidInput on an unknown one."""
-    if input.metric not in METRICS:
-        raise InvalidInput.unknown("metric", input.metric, sorted(METRICS), field="metric")
+    if input.metric not in (known := known_metrics()):
+        raise InvalidInput.unknown("metric", input.metric, known, field="metric")
     for name in ("threshold", "min_absolute_change", "min_relative_change"):
         value = getattr(input, name)
         if value is not None and not math.isfinite(value):
             raise InvalidInput(f"{name} must be a finite number", field=name)
     body = {
         "metric": input.metric,
-        "greater_is_better": METRICS[input.metric].greater_is_better,
+        "greater_is_better": is_greater_better(input.metric),
         "threshold": input.threshold,
         "min_absolute_change": input.min_absolute_change,
         "min_relative_change": input.min_relative_change,

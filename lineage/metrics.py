@@ -95,6 +95,38 @@ METRICS: Mapping[str, Metric] = {
     "r2": _metric(True, R, "prediction", _plain(sk.r2_score)),
 }
 
+DRIFT = "drift"
+#: What is measured of the inputs of a model, not of its answers, and whether more of it is better; see data/drift.py.
+DRIFT_METRICS: Mapping[str, bool] = {"psi": False, "p_value": True, "drifted_share": False}
+
+
+def known_metrics() -> list[str]:
+    """The names of all metrics that may be defined."""
+    return sorted([*METRICS, *DRIFT_METRICS])
+
+
+def task_of(name: str) -> str:
+    """What a metric is for: classification, regression, or drift; raise InvalidInput for one that is not known."""
+    if name in DRIFT_METRICS:
+        return DRIFT
+    if name not in METRICS:
+        raise InvalidInput.unknown("metric", name, known_metrics(), field="metrics")
+    return METRICS[name].task
+
+
+def check_tasks(names: Sequence[str]) -> None:
+    """Raise InvalidInput unless one model can be measured by all these metrics."""
+    tasks = {task_of(name) for name in names}
+    if DRIFT in tasks:
+        raise InvalidInput(f"{', '.join(DRIFT_METRICS)} are of inputs, not of a model: measureDrift", field="metrics")
+    if len(tasks) > 1:
+        raise InvalidInput("metrics of classification and of regression do not go together", field="metrics")
+
+
+def is_greater_better(name: str) -> bool:
+    """Whether more of a metric is better; of one that is not known it is taken for granted."""
+    return DRIFT_METRICS.get(name, name not in METRICS or METRICS[name].greater_is_better)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:

@@ -8,6 +8,7 @@ from typing import Any
 from lineage.artifacts import Artifact, ArtifactKind, asset_id
 from lineage.errors import Conflict, InvalidInput
 from lineage.store import Store
+from lineage.watch import Watch, watch_of
 
 ALIAS_LENGTH = 100
 
@@ -74,10 +75,11 @@ def check_alias(alias: str) -> None:
 
 
 async def latest_evaluation(store: Store, model: Artifact) -> Artifact | None:
-    """The evaluation of *model* that was recorded last and not retracted, or None."""
+    """The evaluation of *model* that was recorded last and not retracted, or None; drift says nothing of a model."""
     edges = await store.artifacts.dependencies([model.id])
     ids = [edge["target"] for edge in edges if edge["type"] == "EVALUATED_BY"]
-    found = [each for each in (await store.artifacts.by_ids(ids)).values() if each.retracted_at is None]
+    known = (await store.artifacts.by_ids(ids)).values()
+    found = [each for each in known if each.retracted_at is None and watch_of(each) is not Watch.DRIFT]
     return max(found, key=lambda each: (each.created_at is not None, each.created_at, each.id), default=None)
 
 

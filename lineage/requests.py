@@ -11,7 +11,7 @@ from lineage import environments
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.definitions import Named
 from lineage.errors import InvalidInput
-from lineage.metrics import METRICS
+from lineage.metrics import check_tasks
 from lineage.runs import Run, RunKind, RunState, new_run_id
 from lineage.searchspace import SearchSpace
 from lineage.store import Store
@@ -213,9 +213,7 @@ async def _check_train(store: Store, input: Train) -> list[str]:
 async def _check_metrics(store: Store, ids: Sequence[str]) -> None:
     if not ids:
         raise InvalidInput("name at least one metric", field="metrics")
-    tasks = {METRICS[str((await store.artifacts.one(id, K.METRIC_DEFINITION)).body["metric"])].task for id in ids}
-    if len(tasks) > 1:
-        raise InvalidInput("metrics of classification and of regression do not go together", field="metrics")
+    check_tasks([str((await store.artifacts.one(id, K.METRIC_DEFINITION)).body["metric"]) for id in ids])
 
 
 async def evaluate(store: Store, input: Evaluate, *, by: str, now: datetime) -> Run:

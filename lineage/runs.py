@@ -24,6 +24,10 @@ class RunKind(StrEnum):
     #: Score a champion and its challengers on the same rows, and judge them.
     BENCHMARK = "BENCHMARK"
     SCORE = "SCORE"
+    #: Compare what a model was given with what it has learned from.
+    DRIFT = "DRIFT"
+    #: Measure a model on predictions that it made before their labels were there.
+    QUALITY = "QUALITY"
     #: Serve a model online; over when it is live.
     DEPLOY = "DEPLOY"
     #: Make an artifact again from its recorded inputs and compare.

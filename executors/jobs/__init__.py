@@ -10,6 +10,7 @@ from executors.jobs.learn import train, tune
 from executors.jobs.prepare import ingest, materialise
 from executors.jobs.reproduce import reproduce
 from executors.jobs.resolve import build, resolve
+from executors.jobs.watch import drift, quality
 from lineage.runs import RunKind
 
 JOBS: Mapping[RunKind, Callable[[Job], Awaitable[Landing]]] = {
@@ -22,6 +23,8 @@ JOBS: Mapping[RunKind, Callable[[Job], Awaitable[Landing]]] = {
     RunKind.EVALUATE: evaluate,
     RunKind.BENCHMARK: benchmark,
     RunKind.SCORE: score,
+    RunKind.DRIFT: drift,
+    RunKind.QUALITY: quality,
     RunKind.DEPLOY: deploy,
     RunKind.REPRODUCE: reproduce,
 }

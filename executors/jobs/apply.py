@@ -65,14 +65,19 @@ async def scored(
     job: Job, model: Artifact, training_set: Artifact, feature_set: Artifact, newer: Sequence[str], where: str | None
 ) -> tuple[splits.Selected, Path]:
     """The rows that meet *where* in the datasets *newer* (or those of the features), and what a model predicts."""
+    selected = await rows_of(job, feature_set, newer, where)
+    kept = await job.files.put(selected.file)
+    return selected, await predicted(job, model, training_set, kept.sha256)
+
+
+async def rows_of(job: Job, feature_set: Artifact, newer: Sequence[str], where: str | None) -> splits.Selected:
+    """The features of the rows that meet *where* in the datasets *newer*, or in those of the features."""
     await job.advance(state=RunState.RUNNING, phase="features")
     features, sources = await sources_of(job.store, feature_set)
     chosen = await job.store.artifacts.by_ids(newer)
     sources |= {dataset.name: dataset for dataset in chosen.values()}
     target = job.root / "rows" / "rows.parquet"
-    selected = await splits.select(feature_set, features, sources, where=where, target=target)
-    kept = await job.files.put(selected.file)
-    return selected, await predicted(job, model, training_set, kept.sha256)
+    return await splits.select(feature_set, features, sources, where=where, target=target)
 
 
 async def predicted(

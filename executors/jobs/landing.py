@@ -128,30 +128,41 @@ async def measured(
     split: str,
 ) -> tuple[Artifact, list[Edge]]:
     """Measure *predictions* against *definitions*: the evaluation, and its edges from the model and to its bars."""
-    task = model.body["task"]
-    wanted = [name for name, metric in METRICS.items() if metric.task == task]  # all of them: they cost little
-    found = await anyio.to_thread.run_sync(
-        lambda: measure(predictions, wanted, label=model.body["label"], task=task, classes=model.body["classes"])
-    )
-    given = verdicts(found.values, [each.body for each in definitions])
     body = {
-        "model": model.id,
         "split": split,
         "training_set": training_set.id,
-        "rows": found.rows,
-        "values": dict(found.values),
-        "notes": dict(found.notes),
-        "curves": dict(found.curves),
-        "confusion_matrix": found.confusion_matrix,
-        "verdicts": given,
-        "passed": all(each["passed"] for each in given) if given else None,
-        "predictions_sha256": await anyio.to_thread.run_sync(sha256_of, predictions),
+        **await numbers(model, predictions, definitions),
     }
     evaluation = Artifact.defined(ArtifactKind.EVALUATION, f"{model.name}.{split}", body, namespace=model.namespace)
     edges = [Edge(type=EdgeType.EVALUATED_BY, source=model.id, target=evaluation.id)]
     for target in [training_set, *definitions]:
         edges.append(Edge(type=EdgeType.MEASURES, source=evaluation.id, target=target.id))
     return evaluation, edges
+
+
+async def numbers(model: Artifact, predictions: Path, definitions: Sequence[Artifact]) -> dict[str, Any]:
+    """What *predictions* with their labels say of *model*, and which bars they reach: the body of an evaluation."""
+    task = model.body["task"]
+    wanted = [name for name, metric in METRICS.items() if metric.task == task]  # all of them: they cost little
+    found = await anyio.to_thread.run_sync(
+        lambda: measure(predictions, wanted, label=model.body["label"], task=task, classes=model.body["classes"])
+    )
+    return {
+        "model": model.id,
+        "rows": found.rows,
+        "values": dict(found.values),
+        "notes": dict(found.notes),
+        "curves": dict(found.curves),
+        "confusion_matrix": found.confusion_matrix,
+        **judged(found.values, definitions),
+        "predictions_sha256": await anyio.to_thread.run_sync(sha256_of, predictions),
+    }
+
+
+def judged(values: Mapping[str, float | None], definitions: Sequence[Artifact]) -> dict[str, Any]:
+    """The verdicts of *definitions* on *values*, and whether all are reached; None where none sets a bar."""
+    given = verdicts(values, [each.body for each in definitions])
+    return {"verdicts": given, "passed": all(each["passed"] for each in given) if given else None}
 
 
 def sha256_of(path: Path) -> str:

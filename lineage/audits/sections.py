@@ -7,6 +7,7 @@ from typing import Any
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.audits.facts import ODD, Fact, Gap
 from lineage.audits.record import MOST, Record
+from lineage.watch import watch_of
 
 K = ArtifactKind
 Section = Callable[[Record], Iterator[Fact | Gap]]
@@ -129,14 +130,15 @@ def _search(record: Record) -> Iterator[Fact | Gap]:
 
 def _metrics(record: Record) -> Iterator[Fact | Gap]:
     for each in record.evaluations:
-        body = each.body
+        body, watch = each.body, watch_of(each)
+        rows = watch.value.lower() if watch else body.get("split")
         for name, value in (body.get("values") or {}).items():
-            yield from _stated("metrics", each, **{f"{body.get('split')}.{name}": value})
+            yield from _stated("metrics", each, **{f"{rows}.{name}": value})
         yield from _stated("metrics", each, verdicts=body.get("verdicts"), curves=body.get("curves") or None)
         yield from _stated("metrics", each, confusion_matrix=body.get("confusion_matrix"))
-        if body.get("passed") is None:
+        if body.get("passed") is None and not watch:
             yield Gap(section="metrics", message="no metric has a threshold, so nothing was passed")
-    if not record.evaluations:
+    if all(watch_of(each) for each in record.evaluations):
         yield Gap(section="metrics", message="the model was never evaluated")
 
 

@@ -116,6 +116,41 @@ def audit(found: Audit) -> None:
             out.print(f"[red]not verified[/red] {escape(each.what)}: {escape(each.message or each.digest)}")
 
 
+def watched(found: Artifact) -> None:
+    """Print what was seen of a model in use: its values, the bars that it missed, and each column's drift."""
+    body = found.body
+    missing = f", {body['unmatched']} predictions without a label" if "unmatched" in body else ""
+    out.print(f"{escape(found.name)}: {body['rows']} rows{missing}")
+    bars = {each["metric"]: each for each in body["verdicts"]}
+    rows = [
+        (
+            name,
+            _number(value),
+            (bars.get(name) or {}).get("threshold"),
+            _passed(bars.get(name)),
+            body["notes"].get(name),
+        )
+        for name, value in body["values"].items()
+    ]
+    out.print(table(rows, "metric", "value", "threshold", "", ""))
+    columns = sorted(body.get("columns", ()), key=lambda each: -(each["psi"] or 0))
+    if columns:
+        shown = [(each["name"], *map(_number, (each["psi"], each["statistic"], each["p_value"]))) for each in columns]
+        tests = [(each["test"] or each["note"]) for each in columns]
+        out.print(table([(*row, test) for row, test in zip(shown, tests, strict=True)], *DRIFT))
+
+
+DRIFT = ("column", "psi", "statistic", "p value", "test")
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4g}"
+
+
+def _passed(verdict: Mapping[str, Any] | None) -> str | None:
+    return None if verdict is None else "reached" if verdict["passed"] else "missed"
+
+
 def comparison(found: Comparison) -> None:
     """Print what differs between two artifacts, and what both come from."""
     out.print(f"{escape(str(found.a))} and {escape(str(found.b))}: {len(found.differences)} differences")

@@ -11,6 +11,7 @@ from lineage.client.schedules import Schedules
 from lineage.client.searching import Searching
 from lineage.client.triggers import Triggers
 from lineage.client.verbs import Verbs
+from lineage.client.watch import Watching
 from lineage.client.webhooks import Webhooks
 
 
@@ -24,6 +25,7 @@ class Client(
     Packaging,
     Searching,
     Triggers,
+    Watching,
     Webhooks,
     Promotions,
     Plans,

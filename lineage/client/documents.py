@@ -51,6 +51,8 @@ PAYLOADS = {
             "reproduce",
             "rescore",
             "runBenchmark",
+            "measureDrift",
+            "measureQuality",
             "cancelRun",
         ),
         f"run {{ {RUN} }}",

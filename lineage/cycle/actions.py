@@ -12,7 +12,7 @@ from typing import Any
 
 from lineage import requests
 from lineage.artifacts import ArtifactKind
-from lineage.cycle import benchmarks, healing, promotions, reproduction
+from lineage.cycle import benchmarks, healing, promotions, reproduction, watch
 from lineage.cycle.references import newest, resolve
 from lineage.cycle.specs import read
 from lineage.definitions import Named
@@ -157,6 +157,28 @@ async def request_promotion(store: Store, spec: promotions.RequestPromotion, cal
     await promotions.request_promotion(store, asked, by=call.by, now=call.now)
 
 
+async def measure_drift(store: Store, spec: watch.MeasureDrift, call: Call) -> Run:
+    """Hold what was scored against what was learned from."""
+    asked = replace(_keyed(spec, call), **await _watched(store, spec))
+    return await watch.measure_drift(store, asked, by=call.by, now=call.now)
+
+
+async def measure_quality(store: Store, spec: watch.MeasureQuality, call: Call) -> Run:
+    """Measure a model on predictions whose labels are there by now."""
+    asked = replace(
+        _keyed(spec, call),
+        **await _watched(store, spec),
+        label=(await resolve(store, spec.label, K.FEATURE)).id if spec.label else None,
+        datasets={name: (await resolve(store, each, K.DATASET)).id for name, each in spec.datasets.items()},
+    )
+    return await watch.measure_quality(store, asked, by=call.by, now=call.now)
+
+
+async def _watched(store: Store, spec: watch.MeasureDrift | watch.MeasureQuality) -> dict[str, Any]:
+    metrics = [(await resolve(store, each, K.METRIC_DEFINITION)).id for each in spec.metrics]
+    return {"predictions": (await resolve(store, spec.predictions, K.PREDICTIONS)).id, "metrics": metrics}
+
+
 async def _learning(store: Store, spec: Any, call: Call) -> Any:
     async def id(given: str, kind: ArtifactKind) -> str:
         return (await resolve(store, given, kind, namespace=spec.namespace)).id
@@ -187,6 +209,8 @@ ACTIONS: Mapping[str, Action] = {
     "reproduce": Action(spec=reproduction.Reproduce, start=reproduce),
     "retrain": Action(spec=Retrain, start=retrain),
     "runBenchmark": Action(spec=benchmarks.RunBenchmark, start=run_benchmark),
+    "measureDrift": Action(spec=watch.MeasureDrift, start=measure_drift),
+    "measureQuality": Action(spec=watch.MeasureQuality, start=measure_quality),
     "requestPromotion": Action(spec=promotions.RequestPromotion, start=request_promotion),
 }
 

@@ -9,7 +9,7 @@ from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, asset_id
 from lineage.cycle.gates import Bar, Gate
 from lineage.definitions import Named
 from lineage.errors import InvalidInput
-from lineage.metrics import METRICS
+from lineage.metrics import check_tasks
 from lineage.requests import Started, environment_of, queue
 from lineage.runs import Run, RunKind
 from lineage.store import Store
@@ -66,8 +66,7 @@ async def define_benchmark(store: Store, input: DefineBenchmark, *, by: str, now
     _check(input)
     found = await store.artifacts.by_ids(input.metrics)
     bars = [_definition(found.get(id), id) for id in input.metrics]
-    if len({METRICS[bar.metric].task for bar in bars}) > 1:
-        raise InvalidInput("metrics of classification and of regression do not go together", field="metrics")
+    check_tasks([bar.metric for bar in bars])
     names = [bar.metric for bar in bars]
     if len(set(names)) < len(names):
         raise InvalidInput("a benchmark has one definition for each metric", field="metrics")

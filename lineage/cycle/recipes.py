@@ -9,6 +9,7 @@ from lineage.errors import InvalidInput
 from lineage.requests import Resources
 from lineage.runs import Run, RunState
 from lineage.store import Store
+from lineage.watch import watch_of
 
 K = ArtifactKind
 
@@ -89,7 +90,7 @@ def _evaluation(
     """The evaluation that the making of the model ended with: that of its own training set, on the split asked for."""
     rows = spec.get("training_set") or seen.get(K.TRAINING_SET)
     for each in sorted(linked.values(), key=lambda each: (str(each.created_at), each.id)):
-        if each.kind is not K.EVALUATION or each.body.get("training_set", rows) != rows:
+        if each.kind is not K.EVALUATION or watch_of(each) or each.body.get("training_set", rows) != rows:
             continue
         if not spec or each.body.get("split") == spec["evaluate_on"]:
             return each

@@ -14,7 +14,7 @@ from lineage.cycle import actions
 from lineage.cycle.faults import contained
 from lineage.cycle.schedules import NAME_LENGTH
 from lineage.errors import Conflict, InvalidInput
-from lineage.metrics import METRICS, verdicts
+from lineage.metrics import is_greater_better, verdicts
 from lineage.schedules import Overlap
 from lineage.store import Store
 from lineage.triggers import Trigger, TriggerEvent
@@ -113,15 +113,11 @@ def meets(trigger: Trigger, artifact: Artifact) -> bool:
         value = values.get(metric) if isinstance(values, dict) else None
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        bar = {"metric": metric, "threshold": trigger.threshold, "greater_is_better": _is_greater_better(metric)}
+        bar = {"metric": metric, "threshold": trigger.threshold, "greater_is_better": is_greater_better(metric)}
         found = verdicts({metric: value}, [bar])
     # Another system may have recorded anything at all under these names.
     given = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     return any(each.get("passed") is False for each in given if trigger.metric in (None, each.get("metric")))
-
-
-def _is_greater_better(metric: str) -> bool:
-    return metric not in METRICS or METRICS[metric].greater_is_better
 
 
 async def fire_triggers(store: Store, now: datetime) -> None:

@@ -106,3 +106,37 @@ def test_what_no_model_can_be_scored_on(world: World) -> None:
         world.client.define_benchmark("x", rows, [rows])
     with pytest.raises(InvalidInput, match="confidence must be"):
         world.client.define_benchmark("x", rows, metrics, confidence=1.0)
+
+
+def test_what_was_scored_is_watched(world: World) -> None:
+    """New predictions are held against the training rows by a trigger; with their labels the model is measured."""
+    client, model = world.client, trained(world, "code.py:build", C=0.5)
+    client.define_metric("psi", threshold=0.25)
+    spec = {"predictions": "$artifact", "metrics": ["psi@newest"]}
+    client.create_trigger("look", "new-version", "measureDrift", spec, of="big", kind="Predictions")
+    spec = {"name": "again", "uri": str(world.home.parent / "cells.csv")}
+    client.create_trigger("moved", "metric", "registerDataset", spec, of="cells", metric="psi", threshold=0.25)
+
+    scored = client.wait(client.score("big", model, "cells.mean_radius > 14")).made("Predictions")
+    world.wait_for(lambda: any(each.state == "DONE" for each in client.firings(firer(world, "moved"))))
+    code, told = command(world, "drift", "big", "--metric", "psi")
+    right, found = command(world, "quality", scored.id)
+
+    (firing,) = client.firings(firer(world, "look"))
+    (moved,) = client.firings(firer(world, "moved"))
+    worst = max(told["evaluation"]["body"]["columns"], key=lambda each: each["psi"])
+    assert (scored.id, 1, "mean_radius") == (firing.artifact, code, worst["name"])
+    assert client.run(str(firing.run)).made("Evaluation").id == moved.artifact
+    seen = found["evaluation"]["body"]
+    assert (0, 0, scored.id) == (right, seen["unmatched"], seen["predictions"])
+    assert seen["values"]["roc_auc"] > 0.5
+    query = """query ($id: ID!) { node(id: $id) { ... on Evaluation {
+        watch passed columns { name psi test bins { label expected found } } predictions { id } model { id } } } }"""
+    shown = world.ask(query, id=moved.artifact)["node"]
+    assert ("DRIFT", False, {"id": scored.id}) == (shown["watch"], shown["passed"], shown["predictions"])
+    assert ({"id": model.id}, 4) == (shown["model"], len(shown["columns"]))
+
+
+def firer(world: World, name: str) -> str:
+    """The id of a trigger."""
+    return next(each.id for each in world.client.triggers() if each.name == name)
