@@ -22,7 +22,7 @@ from lineage.triggers import TriggerEvent
 
 strawberry.enum(
     TriggerEvent,
-    description="What a trigger waits for: another version, a metric on the wrong side of its bar, a retraction.",
+    description="What a trigger waits for: a version, a metric that misses its bar, a retraction, a benchmark due.",
 )
 
 
@@ -38,6 +38,7 @@ class Trigger:
     of: str | None
     metric: str | None
     threshold: float | None
+    due_after: float | None
     action: str
     spec: JSON
     debounce: float
@@ -63,7 +64,7 @@ class Trigger:
 
 
 PLAIN = (
-    *("name", "namespace", "event", "kind", "of", "metric", "threshold", "action", "debounce", "overlap"),
+    *("name", "namespace", "event", "kind", "of", "metric", "threshold", "due_after", "action", "debounce", "overlap"),
     *("description", "created_at", "created_by", "deleted_at"),
 )
 
@@ -74,7 +75,8 @@ class CreateTriggerInput:
 
     *of* is the name that is watched, in the trigger's namespace; left out, for RETRACTED alone, it is every name.
     *kind* is by default Dataset for NEW_VERSION, Model for METRIC, Package for RETRACTED. *metric* and *threshold*
-    go with METRIC: without a threshold the bars of the metric definitions count. *debounce* is in seconds.
+    go with METRIC: without a threshold the bars of the metric definitions count. *dueAfter* goes with BENCHMARK_DUE: so
+    many seconds after the benchmark *of* was run last it is due. *debounce* is in seconds.
     """
 
     name: str
@@ -84,6 +86,7 @@ class CreateTriggerInput:
     of: str | None = None
     metric: str | None = None
     threshold: float | None = None
+    due_after: float | None = None
     spec: JSON | None = None
     namespace: str = "default"
     debounce: float = 0.0

@@ -23,6 +23,8 @@ class TriggerEvent(StrEnum):
     METRIC = "METRIC"
     #: A version, of one name or of any, was retracted.
     RETRACTED = "RETRACTED"
+    #: A benchmark has not been run for so long.
+    BENCHMARK_DUE = "BENCHMARK_DUE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class Trigger:
     #: The metric whose bar counts, and the bar; without one those of the metric's definition count.
     metric: str | None = None
     threshold: float | None = None
+    #: Seconds after which a benchmark that has not been run is due.
+    due_after: float | None = None
     action: str
     spec: Mapping[str, Any] = field(default_factory=dict)
     #: Seconds of quiet that an event waits for; of several within it the last one fires.

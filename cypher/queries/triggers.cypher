@@ -63,6 +63,26 @@ WHERE a.retracted_at > t.watched_at - $late AND a.retracted_at > t.starts_at AND
 WITH t, a, a.retracted_at AS at ORDER BY at, a.id
 RETURN t {.*} AS trigger, collect({at: at, artifact: a {.*, search_text: null}})[..$first] AS events
 
+// name: benchmarks_due(now) many read
+// Triggers whose benchmark was last run, or whose own firing was, longer ago than they allow, and since when.
+MATCH (t:Trigger {event: 'BENCHMARK_DUE'})
+WHERE NOT t.is_paused AND t.deleted_at IS NULL
+CALL (t) {
+  MATCH (:Asset {id: t.asset})<-[:VERSION_OF]-(b:Benchmark)
+  WHERE NOT b.is_placeholder AND b.retracted_at IS NULL
+  RETURN b ORDER BY coalesce(b.described_at, b.created_at) DESC, b.id LIMIT 1
+}
+WITH t, b, [t.starts_at] +
+  COLLECT { MATCH (b)<-[:USED]-(r:Run {kind: 'BENCHMARK'})
+            WHERE NOT r.state IN ['FAILED', 'CANCELED', 'TIMED_OUT', 'LOST']
+            RETURN coalesce(r.ended_at, r.created_at) ORDER BY coalesce(r.ended_at, r.created_at) DESC LIMIT 1 } +
+  COLLECT { MATCH (t)<-[:FIRED_BY]-(f:Firing) RETURN f.fired_at ORDER BY f.fired_at DESC LIMIT 1 } AS times
+UNWIND times AS time
+WITH t, b, max(time) + duration({milliseconds: toInteger(t.due_after * 1000)}) AS at
+WHERE at <= $now
+RETURN t {.*} AS trigger, at, b {.*, search_text: null} AS artifact
+ORDER BY at, t.id
+
 // name: lock_trigger(id, firings, now) one write
 // Hold a trigger that still counts, and say which of these firings it has, and what of it waits for quiet.
 MATCH (t:Trigger {id: $id})

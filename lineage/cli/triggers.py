@@ -40,13 +40,14 @@ def list_triggers(
 @triggers.command("create")
 def create_trigger(
     name: Annotated[str, typer.Argument(help="Name of the trigger.")],
-    event: Annotated[str, typer.Argument(help="What it waits for: new-version, metric, retracted.")],
+    event: Annotated[str, typer.Argument(help="What it waits for: new-version, metric, retracted, benchmark-due.")],
     action: Annotated[str, typer.Argument(help="What is done, as the mutation that does it is called: score, …")],
     spec: Spec = "{}",
     of: Annotated[str | None, typer.Option(help="The name that is watched.")] = None,
     kind: Annotated[str | None, typer.Option(help="Its kind, where the event does not say it.")] = None,
     metric: Annotated[str | None, typer.Option(help="With metric: the one that counts.")] = None,
     threshold: Annotated[float | None, typer.Option(help="With metric: the bar, instead of the metric's own.")] = None,
+    due_after: Annotated[float | None, typer.Option(help="With benchmark-due: seconds since it was run last.")] = None,
     debounce: Annotated[float, typer.Option(help="Seconds of quiet that an event waits for.", min=0)] = 0,
     overlap: Annotated[str, typer.Option(help="While the one before goes on: skip, queue, cancel.")] = "queue",
     paused: Annotated[bool, typer.Option("--paused", help="Do not fire it until it is resumed.")] = False,
@@ -64,6 +65,7 @@ def create_trigger(
         kind=kind,
         metric=metric,
         threshold=threshold,
+        due_after=due_after,
         namespace=namespace,
         debounce=debounce,
         overlap=overlap,

@@ -23,7 +23,7 @@ FIRING = """id source at cause state missed message firedAt startedAt endedAt
 run { id } plan { id } promotion { id } artifact { id }"""
 SCHEDULE = """id name namespace cron timezone action spec catchup catchupLimit overlap paused description missed
 createdAt createdBy deletedAt"""
-TRIGGER = """id name namespace event kind of metric threshold action spec debounce overlap paused description
+TRIGGER = """id name namespace event kind of metric threshold dueAfter action spec debounce overlap paused description
 createdAt createdBy deletedAt"""
 WEBHOOK = "id name url events kinds secret paused createdAt createdBy deletedAt"
 DELIVERY = "id webhook event subject at payload state attempts nextAt status error endedAt"

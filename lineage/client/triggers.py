@@ -23,6 +23,8 @@ class Trigger:
     of: str | None = None
     metric: str | None = None
     threshold: float | None = None
+    #: Seconds after which a benchmark that was not run is due.
+    due_after: float | None = None
     action: str
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False)
     debounce: float = 0.0
@@ -53,13 +55,14 @@ class Triggers(Session):
         kind: str | None = None,
         metric: str | None = None,
         threshold: float | None = None,
+        due_after: float | None = None,
         namespace: str = "default",
         debounce: float = 0.0,
         overlap: str = "QUEUE",
         paused: bool = False,
         description: str | None = None,
     ) -> Trigger:
-        """Do *action* with *spec* at every *event* (NEW_VERSION, METRIC, RETRACTED) of the name *of*."""
+        """Do *action* with *spec* at every *event* (NEW_VERSION, METRIC, RETRACTED, BENCHMARK_DUE) of the name *of*."""
         return self._trigger(
             "create_trigger",
             name=name,
@@ -70,6 +73,7 @@ class Triggers(Session):
             kind=as_kind(kind).name if kind else None,
             metric=metric,
             threshold=threshold,
+            due_after=due_after,
             namespace=namespace,
             debounce=debounce,
             overlap=overlap.upper(),

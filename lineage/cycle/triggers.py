@@ -22,6 +22,8 @@ from lineage.triggers import Trigger, TriggerEvent
 log = structlog.get_logger()
 
 LONGEST_DEBOUNCE = 86_400.0
+#: The shortest and the longest time after which a benchmark may be due: a minute, ten years.
+DUE = (60.0, 315_360_000.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +33,12 @@ class CreateTrigger:
     name: str
     event: TriggerEvent
     action: str
-    #: By default what the event is usually about: Dataset, Model, Package.
+    #: By default what the event is usually about: Dataset, Model, Package, Benchmark.
     kind: ArtifactKind | None = None
     of: str | None = None
     metric: str | None = None
     threshold: float | None = None
+    due_after: float | None = None
     spec: Mapping[str, Any] = field(default_factory=dict)
     namespace: str = "default"
     debounce: float = 0.0
@@ -48,9 +51,10 @@ KINDS = {
     TriggerEvent.NEW_VERSION: ArtifactKind.DATASET,
     TriggerEvent.METRIC: ArtifactKind.MODEL,
     TriggerEvent.RETRACTED: ArtifactKind.PACKAGE,
+    TriggerEvent.BENCHMARK_DUE: ArtifactKind.BENCHMARK,
 }
 #: What makes two triggers of one name the same.
-CONTENT = ("event", "kind", "of", "metric", "threshold", "action", "spec", "debounce", "overlap")
+CONTENT = ("event", "kind", "of", "metric", "threshold", "due_after", "action", "spec", "debounce", "overlap")
 
 
 async def create_trigger(store: Store, input: CreateTrigger, *, by: str, now: datetime) -> Trigger:
@@ -86,9 +90,22 @@ def _check(input: CreateTrigger) -> None:
         raise InvalidInput("a metric and its bar go with the event METRIC alone", field="metric")
     if input.threshold is not None and (input.metric is None or not math.isfinite(input.threshold)):
         raise InvalidInput("a threshold is a number for a metric that is named", field="threshold")
+    _check_due(input)
     if not 0 <= input.debounce <= LONGEST_DEBOUNCE:
         raise InvalidInput(f"debounce must be between 0 and {LONGEST_DEBOUNCE:g} seconds", field="debounce")
     actions.check(input.action, input.spec)
+
+
+def _check_due(input: CreateTrigger) -> None:
+    if input.event is not TriggerEvent.BENCHMARK_DUE:
+        if input.due_after is not None:
+            raise InvalidInput("dueAfter goes with the event BENCHMARK_DUE alone", field="dueAfter")
+        return
+    if input.kind is not ArtifactKind.BENCHMARK:
+        raise InvalidInput("what is due is a Benchmark", field="kind")
+    least, most = DUE
+    if input.due_after is None or not least <= input.due_after <= most:
+        raise InvalidInput(f"say after how many seconds it is due: {least:g} to {most:g}", field="dueAfter")
 
 
 async def pause_trigger(store: Store, trigger: Trigger, *, now: datetime) -> Trigger:
@@ -123,7 +140,7 @@ def meets(trigger: Trigger, artifact: Artifact) -> bool:
 async def fire_triggers(store: Store, now: datetime) -> None:
     """Record what has happened that triggers wait for, each event once, however many workers look at it."""
     cut = []
-    for seen in await store.triggers.events():
+    for seen in await store.triggers.events(now=now):
         trigger = seen.trigger
         if seen.is_cut:
             cut.append(trigger.id)

@@ -23,10 +23,11 @@ NOTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened to an artifact, and when it was recorded."""
+    """Something that happened to an artifact, and when it was recorded; it may happen again when it *recurs*."""
 
     at: datetime
     artifact: Artifact
+    recurs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +85,14 @@ class Triggers:
 
         return _changed(await self._graph.write(work), trigger)
 
-    async def events(self) -> Sequence[Seen]:
+    async def events(self, *, now: datetime) -> Sequence[Seen]:
         """What has happened that triggers wait for and have not fired for."""
         found: list[Seen] = []
         for name, first in (("new_version_events", BATCH), ("metric_events", 50 * BATCH), ("retraction_events", BATCH)):
             found += [_seen(row, first) for row in await self._graph.many(name, late=LATE, first=first)]
+        for row in await self._graph.many("benchmarks_due", now=now):
+            due = Event(at=row["at"], artifact=Artifact.from_row(row["artifact"]), recurs=True)
+            found.append(Seen(trigger=Trigger.from_row(row["trigger"]), events=[due], is_cut=False))
         return found
 
     async def fire(self, trigger: Trigger, events: Sequence[Event], *, now: datetime) -> int:
@@ -114,8 +118,9 @@ class Triggers:
 
 
 def _firing(trigger: Trigger, event: Event, now: datetime) -> Firing:
+    when = [event.at.isoformat()] if event.recurs else []
     return Firing(
-        id=firing_id(trigger.id, f"{trigger.event.value} {event.artifact.id}"),
+        id=firing_id(trigger.id, " ".join([trigger.event.value, event.artifact.id, *when])),
         source_id=trigger.id,
         at=event.at,
         cause=FiringCause.EVENT,

@@ -53,7 +53,10 @@ async def test_what_cannot_be_waited_for(client: Client) -> None:
     wrong = await client.refused(create)
     unknown = await client.refused('mutation { pauseTrigger(input: {name: "x"}) { trigger { id } } }')
 
+    never = await client.refused(create.replace("METRIC", 'BENCHMARK_DUE, of: "late"'))
+
     assert ("INVALID_INPUT", "of", "NOT_FOUND") == (wrong["code"], wrong["field"], unknown["code"])
+    assert ("INVALID_INPUT", "dueAfter") == (never["code"], never["field"])
 
 
 async def test_from_the_command_line(client: Client, tmp_path: Path) -> None:
@@ -63,10 +66,24 @@ async def test_from_the_command_line(client: Client, tmp_path: Path) -> None:
     listed = await command(client, tmp_path, "trigger", "list")
     paused = await command(client, tmp_path, "trigger", "pause", "bad")
     resumed = await command(client, tmp_path, "trigger", "resume", "bad", "--json")
+    due = (
+        "weekly",
+        "benchmark-due",
+        "registerDataset",
+        "--spec",
+        json.dumps(SPEC),
+        "--of",
+        "late",
+        "--due-after",
+        "60",
+    )
+    weekly = json.loads((await command(client, tmp_path, "trigger", "create", *due, "--json")).stdout)
+    await command(client, tmp_path, "trigger", "delete", "weekly")
     gone = await command(client, tmp_path, "trigger", "delete", "bad")
     machine = await command(client, tmp_path, "trigger", "list", "--json")
 
     assert ("METRIC", 0.8) == (json.loads(made.stdout)["event"], json.loads(made.stdout)["threshold"])
     assert "MODEL:delays" in listed.stdout
+    assert ("BENCHMARK_DUE", "BENCHMARK", 60.0) == (weekly["event"], weekly["kind"], weekly["due_after"])
     assert (True, False) == (paused.stdout.strip().endswith("paused"), json.loads(resumed.stdout)["paused"])
     assert (True, []) == (gone.stdout.strip().endswith("deleted"), json.loads(machine.stdout)["triggers"])
