@@ -29,11 +29,11 @@ class Subscription(FiringSubscription, AuditSubscription):
 
     @strawberry.subscription
     async def run_updated(self, info: Info, id: strawberry.ID) -> AsyncIterator[Run]:
-        """A run as it is, and again whenever it has changed, until it is over."""
+        """A run as it is, and again whenever it has changed or its log has grown, until it is over."""
         store, before = info.context.store, None
         run = await store.runs.get(id)
         while True:
-            seen = (run.state, run.phase, run.progress, run.message, run.attempt, run.cancel_requested_at)
+            seen = (run.state, run.phase, run.progress, run.message, run.attempt, run.cancel_requested_at, run.log_seq)
             if seen != before:
                 yield Run.of(run)
                 before = seen

@@ -105,6 +105,8 @@ class Run:
     application: str | None = None
     tracking_url: str | None = None
     message: str | None = None
+    #: The number of the newest piece of its log.
+    log_seq: int = 0
     #: A word for machines when it ended badly: ERROR, OOM, TIMEOUT, INVALID_INPUT, …
     reason: str | None = None
     result: Mapping[str, Any] = field(default_factory=dict)

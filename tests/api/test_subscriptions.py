@@ -56,6 +56,23 @@ async def test_a_run_is_watched_to_its_end(client: Client, store: Store) -> None
     assert [("QUEUED", None), ("RUNNING", 0.5), ("SUCCEEDED", 0.5)] == [each for each in seen if each[0] != "BUILDING"]
 
 
+async def test_a_log_is_watched_as_it_grows(client: Client, store: Store) -> None:
+    """Each piece of the log is an event of its own, though nothing else of the run has changed."""
+    run = await store.runs.create(a_run(RunKind.INGEST, created_by="t"))
+    query = gql("subscription ($id: ID!) { runUpdated(id: $id) { log { text } } }")
+    query.variable_values = {"id": run.id}
+    seen: list[str] = []
+
+    async with subscriber(client) as session:
+        async for event in session.subscribe(query):
+            seen.append(event["runUpdated"]["log"]["text"])
+            if len(seen) == 3:
+                break
+            await store.runs.append_log(run.id, attempt=1, text=f"{len(seen)}\n", now=NOW)
+
+    assert ["", "1\n", "1\n2\n"] == seen
+
+
 async def test_a_run_that_is_not_there(client: Client) -> None:
     """Watching a run that does not exist ends with NOT_FOUND."""
     query = gql('subscription { runUpdated(id: "run-1") { state } }')
