@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from strawberry.scalars import JSON
@@ -13,6 +13,9 @@ from api.sdl import interface, object_type
 from lineage import artifacts as domain
 from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.store.graph import Row
+
+if TYPE_CHECKING:
+    from api.promotions import PromotionRequest
 
 strawberry.enum(ArtifactKind, description="The kinds of artifact.")
 strawberry.enum(EdgeType, description="The types of edge; each points from the dependent to what it depends on.")
@@ -109,12 +112,20 @@ class AliasInterval:
     by: str | None
     reason: str | None
     artifact_id: strawberry.Private[str]
+    promotion_id: strawberry.Private[str | None]
 
     @strawberry.field
     async def artifact(self, info: Info) -> Artifact:
         """The version that it pointed to."""
         (found,) = await info.context.loaders.present([self.artifact_id])
         return shown(found)
+
+    @strawberry.field
+    async def promotion(self, info: Info) -> Annotated["PromotionRequest", strawberry.lazy("api.promotions")] | None:
+        """The request that moved it there, where one did."""
+        from api.promotions import PromotionRequest as Shown  # it shows artifacts, and so knows this module
+
+        return Shown.of(await info.context.store.promotions.get(self.promotion_id)) if self.promotion_id else None
 
 
 @object_type
@@ -140,10 +151,11 @@ class Asset(Node):
     async def alias_history(self, info: Info) -> list[AliasInterval]:
         """Every interval of every alias, the newest first."""
         rows = await info.context.store.artifacts.alias_history(self.id)
-        return [_interval(row) for row in rows]
+        return [interval(row) for row in rows]
 
 
-def _interval(row: Row) -> AliasInterval:
+def interval(row: Row) -> AliasInterval:
+    """*row* of the history of aliases as a type of the schema."""
     return AliasInterval(
         alias=row["name"],
         since=row["since"],
@@ -151,6 +163,7 @@ def _interval(row: Row) -> AliasInterval:
         by=row["by"],
         reason=row["reason"],
         artifact_id=row["artifact"],
+        promotion_id=row["promotion"],
     )
 
 

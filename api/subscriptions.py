@@ -12,6 +12,7 @@ from api.context import Info
 from api.firings import FiringSubscription
 from api.runs import Run
 from api.sdl import object_type
+from api.watching import CycleSubscription
 from lineage import artifacts as domain
 from lineage.artifacts import ArtifactKind
 from lineage.errors import Unavailable
@@ -24,7 +25,7 @@ BATCH = 500
 
 
 @object_type
-class Subscription(FiringSubscription, AuditSubscription):
+class Subscription(FiringSubscription, AuditSubscription, CycleSubscription):
     """What clients may watch."""
 
     @strawberry.subscription

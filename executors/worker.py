@@ -105,7 +105,7 @@ class Worker:
                     log.warning("run.recover", run_id=run.id, generation=run.generation)
             except Unavailable as error:
                 log.warning("worker.wait", worker=self.name, error=str(error))
-            await anyio.sleep(REAP_SECONDS)
+            await anyio.sleep(min(REAP_SECONDS, self._ttl.total_seconds() / 4))
 
     async def _tidy(self) -> None:
         """Have the executors remove what is left of runs that are over, now and then."""

@@ -30,5 +30,5 @@ ORDER BY id, name
 // name: alias_history(asset) many read
 // Every interval of every alias of an asset, the newest first.
 MATCH (:Asset {id: $asset})-[r:ALIAS]->(a:Artifact)
-RETURN r {.name, .since, .until, .by, .reason, artifact: a.id, version: a.version} AS interval
+RETURN r {.name, .since, .until, .by, .reason, .promotion, artifact: a.id, version: a.version} AS interval
 ORDER BY r.since DESC, r.name

@@ -95,6 +95,14 @@ def left(found: Plan, *, as_json: bool) -> None:
         out.print(f"Nothing was started; `lineage plan execute {found.id}` does it later.")
 
 
+def blocked(found: Plan, *, as_json: bool) -> None:
+    """Say that nothing of a plan can be done."""
+    if as_json:
+        printing.as_json(found)
+    else:
+        out.print("Nothing can be made again until that is mended; then ask again.")
+
+
 def followed(client: Client, started: Plan, *, wait: bool, as_json: bool) -> bool:
     """Follow a plan to its end where that is wanted; False when it has not succeeded."""
     if wait:

@@ -29,7 +29,8 @@ def heal(
 ) -> None:
     """Plan the making again of all that is in use and depends on WHAT, and execute it when you say so.
 
-    With --json and without --yes the plan is written down and printed, and nothing is started.
+    With --json and without --yes the plan is written down and printed, and nothing is started. The exit code is 1 when
+    nothing can be made again, or when the plan has not succeeded.
     """
     from lineage.cli import asking, healing
 
@@ -38,6 +39,9 @@ def heal(
     made = client.plan_retraining(*wrong, pins=pins, newest=_kinds(newest))
     if not as_json:
         healing.plan(made)
+    if all(step.blockers for step in made.steps):
+        healing.blocked(made, as_json=as_json)
+        raise typer.Exit(1)
     if not yes and (as_json or not typer.confirm("Execute it?")):
         healing.left(made, as_json=as_json)
         return

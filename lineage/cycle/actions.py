@@ -32,6 +32,8 @@ class Call:
     firing: Firing
     by: str
     now: datetime
+    #: Where the schedule or the trigger is, and what it names by a name.
+    namespace: str = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +99,11 @@ async def score(store: Store, spec: Score, call: Call) -> Run:
 
 async def evaluate(store: Store, spec: requests.Evaluate, call: Call) -> Run:
     """Measure a model."""
-    model = await resolve(store, spec.model, K.MODEL)
-    metrics = [(await resolve(store, each, K.METRIC_DEFINITION)).id for each in spec.metrics]
+    place = call.namespace
+    model = await resolve(store, spec.model, K.MODEL, namespace=place)
+    metrics = [(await resolve(store, each, K.METRIC_DEFINITION, namespace=place)).id for each in spec.metrics]
     given = spec.training_set
-    training_set = (await resolve(store, given, K.TRAINING_SET)).id if given else None
+    training_set = (await resolve(store, given, K.TRAINING_SET, namespace=place)).id if given else None
     asked = replace(spec, model=model.id, metrics=metrics, training_set=training_set)
     return await requests.evaluate(store, _keyed(asked, call), by=call.by, now=call.now)
 
@@ -117,13 +120,13 @@ async def tune(store: Store, spec: requests.Tune, call: Call) -> Run:
 
 async def reproduce(store: Store, spec: reproduction.Reproduce, call: Call) -> Run:
     """Make a model again from its recorded inputs, and compare."""
-    of = spec.of if "@" not in spec.of else (await resolve(store, spec.of, K.MODEL)).id
+    of = spec.of if "@" not in spec.of else (await resolve(store, spec.of, K.MODEL, namespace=call.namespace)).id
     return await reproduction.reproduce(store, replace(_keyed(spec, call), of=of), by=call.by, now=call.now)
 
 
 async def retrain(store: Store, spec: Retrain, call: Call) -> None:
     """Make a model again from newer inputs: a plan, which goes on by itself."""
-    model = await resolve(store, spec.model, K.MODEL)
+    model = await resolve(store, spec.model, K.MODEL, namespace=call.namespace)
     await healing.retrain(
         store,
         model.id,
@@ -137,21 +140,26 @@ async def retrain(store: Store, spec: Retrain, call: Call) -> None:
 
 async def run_benchmark(store: Store, spec: benchmarks.RunBenchmark, call: Call) -> Run:
     """Score models and their champion on the same rows."""
+
+    async def id(given: str, kind: ArtifactKind) -> str:
+        return (await resolve(store, given, kind, namespace=call.namespace)).id
+
     asked = replace(
         _keyed(spec, call),
-        benchmark=(await resolve(store, spec.benchmark, K.BENCHMARK)).id,
-        models=[(await resolve(store, each, K.MODEL)).id for each in spec.models],
-        champion=(await resolve(store, spec.champion, K.MODEL)).id if spec.champion else None,
+        benchmark=await id(spec.benchmark, K.BENCHMARK),
+        models=[await id(each, K.MODEL) for each in spec.models],
+        champion=await id(spec.champion, K.MODEL) if spec.champion else None,
     )
     return await benchmarks.run_benchmark(store, asked, by=call.by, now=call.now)
 
 
 async def request_promotion(store: Store, spec: promotions.RequestPromotion, call: Call) -> None:
     """Ask for an alias to move; the gate judges, and a person where it is not automatic."""
-    benchmark = await resolve(store, spec.benchmark, K.BENCHMARK) if spec.benchmark else None
+    given, place = spec.benchmark, call.namespace
+    benchmark = await resolve(store, given, K.BENCHMARK, namespace=place) if given else None
     asked = replace(
         _keyed(spec, call),
-        model=(await resolve(store, spec.model, K.MODEL)).id,
+        model=(await resolve(store, spec.model, K.MODEL, namespace=place)).id,
         benchmark=benchmark.id if benchmark else None,
     )
     await promotions.request_promotion(store, asked, by=call.by, now=call.now)
@@ -235,4 +243,5 @@ async def start(
     if action not in actions:
         raise InvalidInput.unknown("action", action, sorted(actions), field="action")
     known = actions[action]
-    return await known.start(store, read(known.spec, spec), call)
+    places = {"namespace": call.namespace} if "namespace" in {each.name for each in fields(known.spec)} else {}
+    return await known.start(store, read(known.spec, {**places, **spec}), call)

@@ -68,8 +68,8 @@ async def _start(store: Store, queue: Queue, firing: Firing, now: datetime, acti
     """Start one firing; whoever dies over it leaves it to be claimed again, and the same key starts nothing twice."""
     if not await store.firings.claim(firing, now=now):
         return
-    action, spec, by = (queue.source[name] for name in ("action", "spec", "created_by"))
-    call = Call(firing=firing, by=by, now=now)
+    action, spec, by, place = (queue.source[name] for name in ("action", "spec", "created_by", "namespace"))
+    call = Call(firing=firing, by=by, now=now, namespace=place)
     state, message = S.FAILED, FAULT
     async with contained(firing=firing.id):
         try:

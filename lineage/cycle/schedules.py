@@ -56,10 +56,16 @@ class UpdateSchedule:
 CONTENT = ("cron", "timezone", "action", "spec", "catchup", "catchup_limit", "overlap")
 
 
+def check_name(name: str, namespace: str) -> None:
+    """Raise InvalidInput unless both can be kept under."""
+    for what, given in {"name": name, "namespace": namespace}.items():
+        if not given.strip() or len(given) > NAME_LENGTH or "\0" in given:
+            raise InvalidInput(f"a {what} has 1 to {NAME_LENGTH} characters", field=what)
+
+
 async def create_schedule(store: Store, input: CreateSchedule, *, by: str, now: datetime) -> Schedule:
     """Keep a schedule; the same one again is returned as it is, another one under its name is a Conflict."""
-    if not input.name.strip() or len(input.name) > NAME_LENGTH or "\0" in input.name + input.namespace:
-        raise InvalidInput(f"a name has 1 to {NAME_LENGTH} characters", field="name")
+    check_name(input.name, input.namespace)
     wanted = Schedule(
         id=f"schedule-{secrets.token_hex(10)}",
         name=input.name,

@@ -12,7 +12,7 @@ import structlog
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.cycle import actions
 from lineage.cycle.faults import contained
-from lineage.cycle.schedules import NAME_LENGTH
+from lineage.cycle.schedules import check_name
 from lineage.errors import Conflict, InvalidInput
 from lineage.metrics import is_greater_better, verdicts
 from lineage.schedules import Overlap
@@ -59,8 +59,7 @@ CONTENT = ("event", "kind", "of", "metric", "threshold", "due_after", "action", 
 
 async def create_trigger(store: Store, input: CreateTrigger, *, by: str, now: datetime) -> Trigger:
     """Keep a trigger; the same one again is returned as it is, another one under its name is a Conflict."""
-    if not input.name.strip() or len(input.name) > NAME_LENGTH or "\0" in input.name + input.namespace:
-        raise InvalidInput(f"a name has 1 to {NAME_LENGTH} characters", field="name")
+    check_name(input.name, input.namespace)
     input = replace(input, kind=input.kind or KINDS[input.event])
     _check(input)
     wanted = Trigger(

@@ -8,7 +8,15 @@ from typing import Any, Self, TypeVar
 import neo4j
 from neo4j import exceptions, time
 
-from lineage.errors import Conflict, LimitExceeded, LineageError, TookTooLong, Unauthenticated, Unavailable
+from lineage.errors import (
+    Conflict,
+    InvalidInput,
+    LimitExceeded,
+    LineageError,
+    TookTooLong,
+    Unauthenticated,
+    Unavailable,
+)
 from lineage.store.queries import Query, load
 
 Row = dict[str, Any]
@@ -182,6 +190,8 @@ def _from_server(error: exceptions.Neo4jError) -> Exception:
         return TookTooLong(f"the query took too long and was stopped: {error.message}")
     if code.startswith("MemoryPoolOutOfMemory") or code == "TransactionOutOfMemoryError":
         return LimitExceeded(f"the query needs more memory than it may have: {error.message}")
+    if "too large to index" in (error.message or ""):
+        return InvalidInput("a name or a key is too long to be found again by it")
     if isinstance(error, exceptions.TransientError | exceptions.DatabaseUnavailable):
         return Unavailable(f"Neo4j is busy: {error.message}")
     if isinstance(error, exceptions.DatabaseError):

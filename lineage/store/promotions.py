@@ -49,7 +49,8 @@ class Promotions:
 
     async def judge(self, id: str, *, verdict: str | None, **changes: Any) -> bool:
         """Note what came of the gate; False when somebody has done so before."""
-        row = await self._graph.one("judge_promotion", id=id, verdict=verdict, changes=_plain(changes))
+        given = _plain(changes) | ({"verdict": verdict} if verdict else {})
+        row = await self._graph.one("judge_promotion", id=id, verdict=verdict, changes=given)
         return row is not None
 
     async def reject(self, id: str, states: Iterable[PromotionState], **changes: Any) -> PromotionRequest | None:

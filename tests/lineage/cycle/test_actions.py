@@ -57,10 +57,12 @@ async def recorded(store: Store) -> Store:
     return store
 
 
-async def fired(store: Store, action: str, spec: dict[str, Any], id: str = "firing-1") -> Run:
+async def fired(
+    store: Store, action: str, spec: dict[str, Any], id: str = "firing-1", namespace: str = "default"
+) -> Run:
     """The run that a firing of *action* starts."""
     firing = Firing(id=id, source_id="s", at=START, cause=FiringCause.TIMETABLE, fired_at=START, not_before=START)
-    run = await start(store, action, spec, Call(firing=firing, by="ann", now=START))
+    run = await start(store, action, spec, Call(firing=firing, by="ann", now=START, namespace=namespace))
     assert run is not None
     return run
 
@@ -110,6 +112,30 @@ async def test_names_become_ids(recorded: Store, action: str, spec: dict[str, An
     run = await fired(recorded, action, spec)
 
     assert expected == {name: run.spec[name] for name in expected}
+
+
+async def test_a_name_is_looked_up_where_the_schedule_is(recorded: Store) -> None:
+    """What a spec names without a namespace is in that of its schedule or trigger; what is made is there as well."""
+    body = {"n": "eu"}
+    place = Artifact.defined(K.ENVIRONMENT, "py", body, namespace="eu")
+    rows = Artifact.defined(K.TRAINING_SET, "delays", {**body, "splits": {"test": {}}}, namespace="eu")
+    model = Artifact.defined(K.MODEL, "delays", body, namespace="eu")
+    edges = [
+        Edge(type=E.TRAINED_ON, source=model.id, target=rows.id),
+        Edge(type=E.RUNS_IN, source=model.id, target=place.id),
+    ]
+    await recorded.artifacts.record([place, rows, model], edges, now=START, by="t")
+    spec = {"model": "delays@newest", "metrics": [METRIC.id]}
+
+    found = await fired(recorded, "evaluate", spec, "firing-1", namespace="eu")
+    scored = await fired(recorded, "score", {"name": "s", "model": "delays@newest"}, "firing-2", namespace="eu")
+    other = await fired(recorded, "score", {**ELSEWHERE, "namespace": "default"}, "firing-3", namespace="eu")
+
+    assert [model.id, model.id, MODEL.id] == [each.spec["model"] for each in (found, scored, other)]
+    assert ["eu", "default"] == [each.spec["namespace"] for each in (scored, other)]
+
+
+ELSEWHERE = {"name": "s", "model": "delays@champion"}
 
 
 async def test_what_is_not_there_is_said(recorded: Store) -> None:

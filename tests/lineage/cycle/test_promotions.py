@@ -121,6 +121,7 @@ async def test_anything_but_passed_waits_for_a_person(store: Store, state: GateS
     await gated(store, benchmark, state, START)
     await settle_promotions(store, START)
     waiting = await store.promotions.get(asked.id)
+    assert state.value == (await store.artifacts.one(str(waiting.verdict))).body["state"]
     if state is not G.NO_CHAMPION:
         with pytest.raises(Conflict, match=f"the gate said {state}"):
             await approve_promotion(store, Approve(id=asked.id), now=START, **BY)

@@ -1,6 +1,7 @@
 """Schedules in a real graph: fired once, whoever looks and whoever dies; what they start follows the policies."""
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.cycle import DUTIES
+from lineage.cycle.firings import start_firings
 from lineage.cycle.schedules import (
     CreateSchedule,
     UpdateSchedule,
     create_schedule,
+    fire_schedules,
     pause_schedule,
     resume_schedule,
     run_schedule,
@@ -141,18 +144,63 @@ async def test_once_whatever_the_looks_the_workers_and_their_deaths(
 
 
 async def test_a_year_in_the_graph(store: Store) -> None:
-    """A year of weekly firings, looked at every three days by two workers: 52 runs, each of its own instant."""
+    """A year of nights in which clocks change, by three workers whose clocks differ, one of which dies each week.
+
+    Each instant fires once, the clocks' changes of three zones included, and each firing starts one run.
+    """
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    schedule = await scheduled(store, start, cron="30 2 * * 0", timezone="Australia/Lord_Howe", overlap=Overlap.QUEUE)
+    made = {
+        name: await scheduled(store, start, name=name, cron=cron, timezone=zone, overlap=Overlap.QUEUE, **more)
+        for name, cron, zone, more in (
+            ("berlin", "30 2 * * 0", "Europe/Berlin", {"catchup": Catchup.ALL}),
+            ("york", "30 1,2 * * 0#1,0#2", "America/New_York", {"catchup": Catchup.ALL}),
+            ("howe", "*/30 1,2 * * 0#1", "Australia/Lord_Howe", {"catchup": Catchup.ALL}),
+            ("late", "30 2 * * 0", "Europe/Berlin", {"catchup": Catchup.LAST}),
+        )
+    }
+    sundays = [datetime(2026, 1, 4, 18, tzinfo=UTC) + week * 7 * DAY for week in range(52)]
+    away = sundays[26:29]  # three Sundays of July on which no worker is there
+    punctual = [utc("03-29 01:00"), utc("10-25 00:30")]
 
-    for day in range(0, 366, 3):
-        for _ in range(2):
-            await attend(store, start + day * DAY)
-        await finish(store, start + day * DAY)
+    for week, now in enumerate(sorted({*sundays, *punctual} - {*away})):
+        with suppress(Killed):
+            await fire_schedules(mortal(store, week % 6, is_heard=bool(week % 2)), now + 2 * SECOND)
+        async with anyio.create_task_group() as tasks:
+            for skew in (0, 90, -90):
+                tasks.start_soon(fire_schedules, store, now + skew * SECOND)
+        await start_firings(store, now)
+        await finish(store, now)
+    for _ in range(60):
+        await start_firings(store, sundays[-1] + DAY)
+        if not await finish(store, sundays[-1] + DAY):
+            break
 
-    due = [*takewhile(lambda at: at <= start + 363 * DAY, schedule.timetable.after(start))]
-    assert (52, due) == (len(due), [each.at for each in await firings(store)])
-    assert {each.id for each in await firings(store)} == {each.idempotency_key for each in await runs(store)}
+    found = await firings(store)
+    fired = {name: {each.at: each for each in found if each.source_id == one.id} for name, one in made.items()}
+    counts = {name: Counter(each.state.value for each in each_one.values()) for name, each_one in fired.items()}
+    assert {"berlin": {"DONE": 52}, "york": {"DONE": 48}, "howe": {"DONE": 48}} == {
+        name: dict(counts[name]) for name in ("berlin", "york", "howe")
+    }
+    # Half past two is skipped in March and comes twice in October; whoever was there did not have to make up for it.
+    assert [C.TIMETABLE] * 2 == [fired["berlin"][at].cause for at in punctual]
+    assert [utc("10-25 00:30")] == night(fired["berlin"], "10-25")
+    assert [utc("03-08 06:30"), utc("03-08 07:00")] == night(fired["york"], "03-08")
+    assert [utc("11-01 05:30"), utc("11-01 07:30")] == night(fired["york"], "11-01")
+    # A rhythm is what the clocks of Lord Howe show: half past one twice in April, two o'clock never in October.
+    assert [utc(f"04-04 {at}") for at in ("14:00", "14:30", "15:00", "15:30", "16:00")] == night(fired["howe"], "04-04")
+    assert [utc(f"10-03 {at}") for at in ("14:30", "15:00", "15:30")] == night(fired["howe"], "10-03")
+    assert ({"DONE": 49, "MISSED": 1}, 3) == (counts["late"], sum(each.missed for each in fired["late"].values()))
+    assert {each.id for each in found if each.state is S.DONE} == {each.idempotency_key for each in await runs(store)}
+
+
+def utc(text: str) -> datetime:
+    """A moment of 2026."""
+    return datetime.fromisoformat(f"2026-{text}+00:00")
+
+
+def night(fired: Mapping[datetime, Firing], day: str) -> list[datetime]:
+    """The instants of a day in UTC that fired."""
+    return sorted(at for at in fired if at.date() == utc(f"{day} 00:00").date())
 
 
 @pytest.mark.parametrize(
@@ -260,6 +308,7 @@ async def test_the_same_again_is_the_same(store: Store) -> None:
     ("changes", "field", "says"),
     [
         ({"name": " "}, "name", "1 to 200"),
+        ({"namespace": "n" * 201}, "namespace", "1 to 200"),
         ({"cron": "x"}, "cron", "five fields"),
         ({"timezone": "Mars/Olympus"}, "timezone", "unknown time zone"),
         ({"action": "registerDatset"}, "action", "did you mean 'registerDataset'"),
