@@ -1,13 +1,12 @@
 """Containers against processes: a search of short trials in both, and one container for each trial.
 
-    python benchmarks/containers.py [--trials 50] [--slots 2] [--rounds 3]
+    python -m benchmarks.containers [--trials 50] [--slots 2] [--rounds 3]
 
 The other end of the run protocol is in memory, so that only the executors are measured. The environment is
 built for both first; LINEAGE_BASE_IMAGE names the base of its image.
 """
 
 import argparse
-import hashlib
 import shutil
 import sys
 import tempfile
@@ -17,12 +16,11 @@ from typing import Any
 
 import anyio
 
-from executors import environments
+from benchmarks import harness
 from executors.base import Executor, Prepared
 from executors.docker import DockerExecutor
 from executors.exchange import Bench
 from executors.process import ProcessExecutor
-from lineage.artifacts import Artifact, ArtifactKind, digest_of
 from lineage.runs import RunState
 from lineage.settings import Settings
 
@@ -49,13 +47,13 @@ async def main() -> None:
     try:
         settings = Settings.from_environ(home=root / "home")
         docker, process = DockerExecutor(settings), ProcessExecutor(settings)
-        environment, lock = await _environment(settings)
+        environment, lock = await harness.environment(PACKAGES, settings)
         places = {
-            "process": (process, await process.prepare(environment, lock, log=_quiet)),
-            "docker": (docker, await docker.prepare(environment, lock, log=_quiet)),
+            "process": (process, await process.prepare(environment, lock, log=harness.quiet)),
+            "docker": (docker, await docker.prepare(environment, lock, log=harness.quiet)),
         }
         began = time.perf_counter()
-        await docker.prepare(environment, lock, log=_quiet)
+        await docker.prepare(environment, lock, log=harness.quiet)
         print(f"| a warm build of an unchanged environment | {time.perf_counter() - began:.2f} s |")
         await _table(root, places, given)
     finally:
@@ -96,22 +94,10 @@ async def _search(executor: Executor, prepared: Prepared, root: Path, *, trials:
     return took
 
 
-async def _environment(settings: Settings) -> tuple[Artifact, str]:
-    lock = await environments.resolve(PACKAGES, version="3.11", settings=settings, log=_quiet)
-    sha256 = hashlib.sha256(lock.text.encode()).hexdigest()
-    identity = {"language": "python", "version": lock.version, "platform": lock.platform, "lock": sha256}
-    body = {**identity, "packages": sorted(PACKAGES)}
-    return Artifact(kind=ArtifactKind.ENVIRONMENT, name="cells", digest=digest_of(identity), body=body), lock.text
-
-
 def _scratch() -> Path:
     root = Path(tempfile.mkdtemp(prefix="lineage-"))
     root.chmod(0o755)
     return root
-
-
-async def _quiet(text: str) -> None:
-    """Nobody reads it."""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What every benchmark needs: something to measure on, calls taken in turn, and a table to show."""
 
 import argparse
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -11,6 +12,8 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from executors import environments
+from lineage.artifacts import Artifact, ArtifactKind, digest_of
 from lineage.cli import stack
 from lineage.embedded import running
 from lineage.settings import Settings
@@ -50,6 +53,19 @@ async def whole_stack(*, workers: int = 0, **changes: Any) -> AsyncIterator[Serv
             password = (settings.home / "neo4j" / "password").read_text().strip()
             known = replace(settings, neo4j_uri=found.neo4j, neo4j_password=password)
             yield Served(known, found.url, found.children[0].pid or 0)
+
+
+async def environment(packages: Sequence[str], settings: Settings) -> tuple[Artifact, str]:
+    """An environment with *packages* as executors take it, and its lock."""
+    lock = await environments.resolve(packages, version="3.11", settings=settings, log=quiet)
+    sha256 = hashlib.sha256(lock.text.encode()).hexdigest()
+    identity = {"language": "python", "version": lock.version, "platform": lock.platform, "lock": sha256}
+    body = {**identity, "packages": sorted(packages)}
+    return Artifact(kind=ArtifactKind.ENVIRONMENT, name="bench", digest=digest_of(identity), body=body), lock.text
+
+
+async def quiet(text: str) -> None:
+    """A log that nobody reads."""
 
 
 def timed(work: Callable[[], object]) -> float:

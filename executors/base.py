@@ -81,6 +81,8 @@ class Running:
     identity: Mapping[str, Any] = field(default_factory=dict)
     #: How far the reader of the log has come.
     log_offset: int = 0
+    #: What its executor hears of it while it is waited for, such as what a queue says to work that it keeps waiting.
+    message: str | None = None
 
 
 class Executor(Protocol):

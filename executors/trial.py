@@ -243,8 +243,7 @@ def _live(root: Path, job: dict[str, Any], slot: str) -> tuple[BaseException | N
     heart = protocol = None
     try:
         if line:
-            patience = float(line.get("patience") or 120)
-            protocol = Protocol(line["url"], line["token"], slot=slot, patience=patience)
+            protocol = Protocol.of(line, slot=slot)
             heart = Heart(protocol, interval=float(line.get("beat") or BEAT), grace=GRACE)
             heart.start()
         Trial(root, job, slot, protocol).run()

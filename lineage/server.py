@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import psutil
 
 from lineage import sockets
-from lineage.errors import Unavailable
+from lineage.errors import InvalidInput, Unavailable
 from lineage.settings import Settings
 
 #: The user, and the group, of work in containers where the worker itself is root.
 WORK_USER = 10001
+#: One of a bundle; what stands between them is for people.
+CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 ANSWER_SECONDS = 2.0  # for the kernel to accept a connection
 
 
@@ -84,6 +87,17 @@ async def protocol_url(settings: Settings, *, wants_socket: bool = False) -> str
     if not url:
         raise Unavailable("no API runs on this data directory; start one with `lineage serve`, or set LINEAGE_URL")
     return url
+
+
+def authorities(settings: Settings, url: str) -> str | None:
+    """The certificate authorities that work must trust to speak to *url*, besides those of the system; as PEM."""
+    if not settings.ca_bundle or not url.startswith("https:"):
+        return None
+    try:
+        found = CERTIFICATE.findall(Path(settings.ca_bundle).read_text(errors="replace"))
+    except OSError as error:
+        raise InvalidInput(f"LINEAGE_CA_BUNDLE: the authorities cannot be read: {error}", field="ca_bundle") from error
+    return "\n".join(found)
 
 
 def _entry(settings: Settings) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -39,12 +40,23 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Protocol:
-    """One slot's line to the API."""
+    """One slot's line to the API; *authorities* are PEM text of those to trust besides the system's own."""
 
-    def __init__(self, url: str, token: str, *, slot: str, patience: float = 120.0) -> None:
+    def __init__(
+        self, url: str, token: str, *, slot: str, patience: float = 120.0, authorities: str | None = None
+    ) -> None:
         self._url, self._token, self._slot, self._patience = url, token, slot, patience
+        self._tls = ssl.create_default_context() if url.startswith("https:") else None
+        if self._tls is not None and authorities:
+            self._tls.load_verify_locations(cadata=authorities)
         #: Called with True when an answer keeps the slot waiting, with False when it has come.
         self.on_wait: Callable[[bool], None] = lambda waits: None
+
+    @classmethod
+    def of(cls, line: dict[str, Any], *, slot: str) -> Protocol:
+        """The line that job.json describes under `protocol`."""
+        patience, authorities = float(line.get("patience") or 120), line.get("authorities")
+        return cls(line["url"], line["token"], slot=slot, patience=patience, authorities=authorities)
 
     def ask(self) -> dict[str, Any]:
         """What to do next: `trial`, `done`, `wait`."""
@@ -68,9 +80,9 @@ class Protocol:
         except Refused as error:
             print(f"trial {trial}: {state} was not taken: {error}", flush=True)
 
-    def beat(self) -> bool:
-        """Say that the slot lives, once and without patience; True when it is to stop."""
-        body = json.dumps({"slot": self._slot, "progress": None, "message": None}).encode()
+    def beat(self, progress: float | None = None) -> bool:
+        """Say that the slot lives, and how far it has come; once and without patience. True when it is to stop."""
+        body = json.dumps({"slot": self._slot, "progress": progress, "message": None}).encode()
         status, answer = self._once("POST", "/v1/beat", body, "application/json")
         return bool(self._read(status, answer).get("cancel"))
 
@@ -117,10 +129,9 @@ class Protocol:
         parts = urlsplit(self._url)
         if parts.hostname is None or parts.scheme not in ("http", "https"):
             raise InvalidJob(f"the address of the API, {self._url!r}, is neither http://… nor unix:/…")
-        secure = parts.scheme == "https"
-        return (http.client.HTTPSConnection if secure else http.client.HTTPConnection)(
-            parts.hostname, parts.port, timeout=TIMEOUT
-        )
+        if self._tls is not None:
+            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT, context=self._tls)
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT)
 
     def _read(self, status: int, answer: bytes) -> dict[str, Any]:
         try:
@@ -143,6 +154,8 @@ class Heart(threading.Thread):
         super().__init__(name="heart", daemon=True)
         self._protocol, self._interval, self._grace = protocol, interval, grace
         self._quiet = threading.Event()
+        #: How far the work has come, from 0 to 1; None where nobody can tell.
+        self.progress: Callable[[], float | None] = lambda: None
         #: Why the main thread was asked to stop, if it was.
         self.stopped_by: BaseException | None = None
 
@@ -150,7 +163,7 @@ class Heart(threading.Thread):
         """Beat until `rest`."""
         while not self._quiet.is_set():
             try:
-                if self._protocol.beat():
+                if self._protocol.beat(self.progress()):
                     return self._stop(Canceled("the run was cancelled"))
             except Stale as error:
                 return self._stop(error)

@@ -15,6 +15,8 @@ from lineage.runs import Outcome, RunState
 from lineage.searchspace import SearchSpace
 
 K = ArtifactKind
+#: States of trials that count as done.
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,11 @@ async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
         message = await _given_up(job)
         return None if message is None else Outcome(state=RunState.FAILED, reason="USER_CODE", message=message)
 
+    async def progress() -> float:
+        """The part of the trials that have ended."""
+        counts = await job.studies.counts(job.run.id)
+        return min(sum(counts.get(state, 0) for state in ENDED) / int(job.spec["trials"]), 1.0)
+
     await stage.run(
         job,
         "search",
@@ -133,6 +140,7 @@ async def _search(job: Job, inputs: Inputs, space: Artifact) -> None:
         files=inputs.files("train", "validate"),
         code=inputs.code,
         ended=give_up,
+        progress=progress,
     )
 
 

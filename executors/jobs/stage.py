@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,19 @@ from executors.jobs.job import Canceled, Job
 from executors.together import together
 from lineage import trees
 from lineage.artifacts import Artifact, ArtifactKind
-from lineage.errors import DigestMismatch, ExecutionFailed, NotFound
+from lineage.errors import DigestMismatch, ExecutionFailed, NotFound, Unavailable
 from lineage.runs import Outcome, RunState
-from lineage.server import protocol_url
+from lineage.server import authorities, protocol_url
 
 FOLLOW_SECONDS = 0.5
+RELAY_SECONDS = 1.0
 LOG_PIECE = 64 * 1024
 K = ArtifactKind
 #: What an executor may know of its work by the name that a cluster gave it; noted with the run.
 CLUSTER = ("application", "tracking_url")
 
+#: How much of the work is done, from 0 to 1.
+Progress = Callable[[], Awaitable[float]]
 #: Takes the number of a slot that has ended; an outcome in return ends the others too.
 SlotEnded = Callable[[int], Awaitable[Outcome | None]]
 
@@ -65,6 +69,7 @@ async def run(
     files: Mapping[str, str],
     code: Artifact | None = None,
     ended: SlotEnded | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Do the stage *name* and return its folder of results; raise ExecutionFailed when it ends badly.
 
@@ -73,6 +78,7 @@ async def run(
         files: artifacts that the stage reads, as path in the workspace → sha256.
         code: the source tree that the stage runs.
         ended: told the number of each slot that has ended, once, while the others may go on; see SlotEnded.
+        progress: asked now and then; what it says is told in the graph.
     """
     place = await prepared(job, environment)
     running = await _adopt(job, name, place, slots)
@@ -81,11 +87,10 @@ async def run(
         if code is not None:
             await _unpack(job, code, workspace.root / "code")
         await _fill(job, workspace, spec, files)
-        await job.advance(state=RunState.SUBMITTED, phase=name, message=None)
+        await job.advance(state=RunState.SUBMITTED, phase=name, message=None, progress=None)
         running = await job.executor.start(workspace)
-    known = {name: running.identity[name] for name in CLUSTER if name in running.identity}
-    await job.advance(state=RunState.RUNNING, phase=name, **known)
-    outcome = await _follow(job, running, ended)
+    await job.advance(state=RunState.RUNNING, phase=name, **_heard(running))
+    outcome = await _follow(job, running, ended, progress)
     if outcome.state is RunState.CANCELED:
         raise Canceled(f"run {job.run.id} was cancelled")
     if outcome.state is not RunState.SUCCEEDED:
@@ -141,7 +146,8 @@ async def _fill(job: Job, workspace: Workspace, spec: Mapping[str, Any], files: 
         target = workspace.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         await job.files.fetch(sha256, target)
-    protocol = {"url": await protocol_url(job.settings, wants_socket=job.executor.wants_socket), "token": job.token}
+    url = await protocol_url(job.settings, wants_socket=job.executor.wants_socket)
+    protocol = {"url": url, "token": job.token, "authorities": authorities(job.settings, url)}
     text = json.dumps({**spec, "protocol": protocol, "out": "out"}, indent=1)
     (workspace.root / "out").mkdir()
     target = workspace.root / "job.json"
@@ -156,7 +162,9 @@ async def _unpack(job: Job, code: Artifact, root: Path) -> None:
     await anyio.to_thread.run_sync(trees.unpack, data, root)
 
 
-async def _follow(job: Job, running: Running, slot_ended: SlotEnded | None) -> Outcome:
+async def _follow(
+    job: Job, running: Running, slot_ended: SlotEnded | None, progress: Progress | None = None
+) -> Outcome:
     """Wait for the end; meanwhile carry the log over, tell of slots that end, and stop it when asked to."""
     ended: list[Outcome] = []  # a verdict of the watch comes before what the work says of its own end
     over = anyio.Event()
@@ -164,6 +172,7 @@ async def _follow(job: Job, running: Running, slot_ended: SlotEnded | None) -> O
         tasks.start_soon(_carry, job, running, over)
         async with together() as watches:
             watches.start_soon(_watch, job, running, ended)
+            watches.start_soon(_relay, job, running, progress)
             if slot_ended is not None:
                 watches.start_soon(_watch_slots, job, running, slot_ended, ended)
             ended.append(await job.executor.wait(running))
@@ -180,6 +189,26 @@ async def _watch(job: Job, running: Running, ended: list[Outcome]) -> None:
             await _end(job, running, verdict, ended)
             return
         await anyio.sleep(FOLLOW_SECONDS)
+
+
+async def _relay(job: Job, running: Running, progress: Progress | None) -> None:
+    """Tell in the graph what the executor hears of the work, and how far it has come, when that has changed."""
+    told: dict[str, Any] = {}
+    while True:
+        with suppress(Unavailable):  # told later
+            seen = _heard(running)
+            if progress is not None:
+                seen["progress"] = round(await progress(), 3)
+            changes = {name: seen[name] for name in seen if seen[name] != told.get(name)}
+            if changes:
+                await job.advance(**changes)
+                told = seen
+        await anyio.sleep(RELAY_SECONDS)
+
+
+def _heard(running: Running) -> dict[str, Any]:
+    known = {name: running.identity[name] for name in CLUSTER if name in running.identity}
+    return {**known, "message": running.message} if known else known
 
 
 async def _end(job: Job, running: Running, verdict: Outcome, ended: list[Outcome]) -> None:

@@ -20,7 +20,7 @@ from executors import folder, outcomes
 from executors.alone import alone
 from executors.base import Attempts, Log, Prepared, Running, Workspace
 from executors.containers.launch import home_id
-from executors.spark_yarn import archive, batch, results, submission
+from executors.spark_yarn import archive, batch, distribution, results, submission
 from executors.spark_yarn.hadoop import Hadoop
 from executors.spark_yarn.manager import Application, Manager, Patience
 from executors.spark_yarn.staging import Staging
@@ -29,7 +29,9 @@ from lineage.errors import Conflict, ExecutionFailed, InvalidInput
 from lineage.runs import Outcome, RunState
 from lineage.settings import Settings
 
-POLL_SECONDS = 1.0
+#: Seconds between questions after the application: a fiftieth of how long it was waited for already, within these.
+POLL_SECONDS = (0.2, 1.0)
+LOST_SHOWN = 5  # executors that were lost whose logs are kept
 AWAY_SECONDS = 120.0  # how long the ResourceManager may be away before the work is given up
 SUBMIT_SECONDS = 180.0
 KILL_SECONDS = 60.0
@@ -65,11 +67,14 @@ class SparkYarnExecutor:
             if (root / "abandoned").exists() or (root / "started.json").exists():
                 raise Conflict(f"work was started in {root.name} before; a new attempt needs a new workspace")
             staging = Staging(self._settings, hadoop)
+            spark = await distribution.published(self._settings, hadoop, staging)
             work = await run_sync(self._pack, workspace, staging)
             folder.write(root / "started.json", {"at": time.time()})
             home = await run_sync(home_id, self._settings.home)
             address = staging.address(f"{submission.results(workspace)}/results.tar")
-            wanted = submission.command(workspace, self._settings, hadoop, home=home, work=work, address=address)
+            wanted = submission.command(
+                workspace, self._settings, hadoop, home=home, work=work, address=address, spark=spark
+            )
             code = await run_sync(_submit, wanted, root, hadoop)
             application = await self._find(workspace, hadoop)
             if application is None:
@@ -98,7 +103,7 @@ class SparkYarnExecutor:
         """Wait until the application is over and its results are in the workspace; see `Executor.wait`."""
         workspace, root = running.workspace, running.workspace.root
         while (kept := folder.read(root / "outcome.json")) is None:
-            application = await self._over(workspace)
+            application = await self._over(workspace, running)
             async with alone(root / "end.lock"):
                 if not (root / "outcome.json").exists():
                     outcome = await self._end(workspace, application)
@@ -140,12 +145,21 @@ class SparkYarnExecutor:
         """A piece of the log; see `Executor.logs`."""
         return await run_sync(folder.piece, running.workspace.root / "log", offset)
 
-    async def _keep_log(self, root: Path, application: Application) -> None:
-        """Put the driver's own words into the log of work that has left no results; the token is none of them."""
-        words = await self._manager(await self._hadoop()).driver_log(application)
+    async def _keep_log(self, root: Path, application: Application, end: dict[str, Any] | None) -> None:
+        """Put into the log what failed containers have printed: executors', and the driver's where it failed itself.
+
+        The token is none of it.
+        """
+        manager, words = self._manager(await self._hadoop()), []
+        for each in ((end or {}).get("lost") or [])[:LOST_SHOWN]:
+            printed = await manager.container_log(str(each.get("logs") or ""))
+            words.append(f"executor {each.get('executor')} was lost: {each.get('reason')}\n{printed}\n")
+        if end is None or "error" in end:
+            printed = await manager.container_log(application.logs)
+            words.append(f"{application.id}: {application.diagnostics}\n{printed}")
         token = str(((folder.read(root / "job.json") or {}).get("protocol") or {}).get("token") or "")
-        hidden = words.replace(token, "***") if token else words
-        await run_sync((root / "log").write_text, f"{application.id}: {application.diagnostics}\n{hidden}")
+        text = "".join(words)
+        await run_sync(_append, root / "log", text.replace(token, "***") if token else text)
 
     def _fetch(self, root: Path, name: str, staging: Staging) -> dict[str, Any] | None:
         """What the application has left, once more where somebody died over it; None where there is nothing."""
@@ -187,9 +201,16 @@ class SparkYarnExecutor:
         return Manager(hadoop.managers, user=os.environ.get("HADOOP_USER_NAME") or self._settings.user)
 
     def _running(self, workspace: Workspace, application: Application) -> Running:
+        running = Running(workspace=workspace, message=application.waits_for)
+        self._known(running, application)
+        return running
+
+    def _known(self, running: Running, application: Application) -> None:
+        """Note where YARN shows the application; it may have no address yet when it was just submitted."""
         known = {"application": application.id, "tracking_url": application.tracking_url}
-        folder.write(workspace.root / "application.json", known)
-        return Running(workspace=workspace, identity=known)
+        if known != running.identity:
+            folder.write(running.workspace.root / "application.json", known)
+            running.identity = known
 
     async def _find(self, workspace: Workspace, hadoop: Hadoop) -> Application | None:
         manager, known = self._manager(hadoop), folder.read(workspace.root / "application.json")
@@ -207,14 +228,17 @@ class SparkYarnExecutor:
             except ExecutionFailed as error:
                 await patience.spend(error)
 
-    async def _over(self, workspace: Workspace) -> Application | None:
+    async def _over(self, workspace: Workspace, running: Running | None = None) -> Application | None:
         """Wait until the application is over; None when the ResourceManager has forgotten it."""
+        began, (least, most) = time.monotonic(), POLL_SECONDS
         while True:
             application = await self._patiently(workspace)
             if application is None or application.is_over:
                 return application
-            await run_sync(folder.write, workspace.root / "yarn.json", {"state": application.state})
-            await anyio.sleep(POLL_SECONDS)
+            if running is not None:
+                running.message = application.waits_for
+                self._known(running, application)
+            await anyio.sleep(min(max(least, (time.monotonic() - began) / 50), most))
 
     async def _end(self, workspace: Workspace, application: Application | None) -> Outcome:
         """How it ended: by its own results where there are some, and else by YARN's word."""
@@ -222,8 +246,11 @@ class SparkYarnExecutor:
         staging = Staging(self._settings, await self._hadoop())
         end = await run_sync(self._fetch, root, name, staging)
         await run_sync(staging.remove, name)
-        if application is not None and (end is None or "error" in end):
-            await self._keep_log(root, application)
+        if application is not None and (end is None or "error" in end or end.get("lost")):
+            await self._keep_log(root, application, end)
+        image = workspace.prepared.image
+        if application is not None and end is None and image and image in application.diagnostics:
+            await run_sync(staging.remove, image.removeprefix(f"{staging.root}/"))  # no node can unpack it
         tail, asked = await run_sync(folder.tail, root / "log"), (root / "stop").exists()
         if end is None or "error" in end:
             return _of_yarn(application, asked=asked, tail=tail, said=(end or {}).get("error"))
@@ -264,7 +291,12 @@ async def _submitted(root: Path) -> None:
         while True:
             if _is_free(lock):
                 return
-            await anyio.sleep(POLL_SECONDS)
+            await anyio.sleep(POLL_SECONDS[0])
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a") as log:
+        log.write(text)
 
 
 def _is_free(lock: IO[str]) -> bool:

@@ -11,7 +11,8 @@ import httpx
 from lineage.errors import ExecutionFailed
 
 TIMEOUT = 20.0
-LOG_BYTES = 16 * 1024  # of each stream of the driver that are kept when it fails
+LOG_BYTES = 16 * 1024  # of each stream of a container that are kept when it fails
+WORDS = 500  # characters of what YARN says of an application that waits
 OVER = frozenset({"FINISHED", "FAILED", "KILLED"})
 ALIVE = "new,new_saving,submitted,accepted,running"
 
@@ -33,6 +34,13 @@ class Application:
     logs: str
     #: Milliseconds since 1970.
     started_at: int
+
+    @property
+    def waits_for(self) -> str | None:
+        """What keeps it waiting, in YARN's own words; None once it runs."""
+        if self.is_over or self.state == "RUNNING":
+            return None
+        return f"{self.id} is {self.state}: {' '.join(self.diagnostics.split())[:WORDS]}".rstrip(": ")
 
     @property
     def is_over(self) -> bool:
@@ -77,9 +85,13 @@ class Manager:
         """Have an application ended by force; one that is over stays as it is."""
         await self._ask("PUT", f"/ws/v1/cluster/apps/{id}/state", json={"state": "KILLED"})
 
-    async def driver_log(self, application: Application) -> str:
-        """The end of what the driver has printed, as its node still has it; "" when the node does not say."""
-        address, _, rest = application.logs.partition("/node/containerlogs/")
+    async def container_log(self, logs: str) -> str:
+        """The end of what a container has printed, as its node still has it; "" when the node does not say.
+
+        Args:
+            logs: where the node shows it to people; see `Application.logs`.
+        """
+        address, _, rest = logs.partition("/node/containerlogs/")
         container, pieces = rest.partition("/")[0], []
         async with httpx.AsyncClient(timeout=TIMEOUT, verify=address.startswith("https:")) as client:
             for name in ("stdout", "stderr") if container else ():

@@ -1,6 +1,5 @@
 """What an application has left on the cluster's file system, put into the workspace."""
 
-import io
 import json
 import shutil
 import tarfile
@@ -17,16 +16,19 @@ def unpack(root: Path) -> dict[str, Any]:
     """Put the slots' results into the workspace and say how they ended; see `executors.outcomes.judge`.
 
     Returns:
-        Or `error` where the driver has left no results, and beside the rest `scored` where rows were spread.
+        Or `error` where the driver has left no results, and beside the rest `scored` where rows were spread and the
+        executors that were `lost`.
     """
     slots: list[dict[str, Any]] = []
     stopped = timed_out = False
     (root / "slots").mkdir(exist_ok=True)
     scored = None
     with tarfile.open(root / "results.tar") as archive, (root / "log").open("wb") as log:
+        lost = _json(archive, "lost.json").get("lost") or []
         if "error.json" in archive.getnames():
-            return {"error": json.load(archive.extractfile("error.json") or io.BytesIO(b"{}")).get("message")}
-        members = sorted(archive.getmembers(), key=lambda each: int(each.name.partition(".")[0]))
+            return {"error": _json(archive, "error.json").get("message"), "lost": lost}
+        numbers = [each for each in archive.getmembers() if each.name.endswith(".tar")]
+        members = sorted(numbers, key=lambda each: int(each.name.partition(".")[0]))
         for member in members:
             with tarfile.open(fileobj=archive.extractfile(member)) as slot:
                 end = _one(slot, root, log)
@@ -35,7 +37,14 @@ def unpack(root: Path) -> dict[str, Any]:
             scored = end.get("scored") or scored
     for each in slots:
         folder.write(root / "slots" / f"{each['slot']}.json", {**each, "state": "ENDED"})
-    return {"slots": slots, "stopped": stopped, "timed_out": timed_out, "scored": scored}
+    return {"slots": slots, "stopped": stopped, "timed_out": timed_out, "scored": scored, "lost": lost}
+
+
+def _json(archive: tarfile.TarFile, name: str) -> dict[str, Any]:
+    """What a member says; nothing where there is none."""
+    stream = archive.extractfile(name) if name in archive.getnames() else None
+    found = json.load(stream) if stream else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _one(slot: tarfile.TarFile, root: Path, log: IO[bytes]) -> dict[str, Any]:

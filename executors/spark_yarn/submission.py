@@ -105,9 +105,22 @@ def _cores(workspace: Workspace) -> int:
 
 
 def command(
-    workspace: Workspace, settings: Settings, hadoop: Hadoop, *, home: str, work: Path, address: str
+    workspace: Workspace,
+    settings: Settings,
+    hadoop: Hadoop,
+    *,
+    home: str,
+    work: Path,
+    address: str,
+    spark: str | None = None,
 ) -> list[str]:
-    """What submits the application and returns when the ResourceManager has it."""
+    """What submits the application and returns when the ResourceManager has it.
+
+    Args:
+        work: the archive of `pack`.
+        address: where the results go.
+        spark: where Spark's jars lie on the cluster, unless a file of properties says so.
+    """
     archives = f"{work.as_uri()}#work,{workspace.prepared.image}#environment"
     found = [str(hadoop.spark_home / "bin" / "spark-submit"), "--master", "yarn", "--deploy-mode", "cluster"]
     found += ["--name", f"lineage {workspace.run_id} {workspace.root.name}", "--archives", archives]
@@ -117,6 +130,8 @@ def command(
         found += ["--proxy-user", settings.spark_proxy_user]
     if settings.spark_properties:
         found += ["--properties-file", settings.spark_properties]
+    if spark:
+        found += ["--conf", f"spark.yarn.archive={spark}"]
     for name, value in properties(workspace, settings, home=home).items():
         found += ["--conf", f"{name}={value}"]
     return [*found, str(DRIVER), address]

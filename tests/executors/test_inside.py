@@ -25,6 +25,10 @@ from executors.inside.tables import Tables
 from executors.inside.verdicts import InvalidJob, Lacking, OutOfMemory, Refused, Silent, Stale, UserCode
 from lineage import metrics
 from lineage.artifacts import digest_of
+from lineage.errors import InvalidInput
+from lineage.server import authorities
+from lineage.settings import Settings
+from tests.executors.tls import terminating
 
 HERE = Path(__file__).resolve().parents[2]
 OF_LABELS_AND_SCORES = [*scoring.OF_LABELS, *scoring.OF_SCORES]
@@ -243,6 +247,24 @@ def test_protocol(tmp_path: Path) -> None:
             line.ask()
     with pytest.raises(Silent, match=r"FileNotFoundError|ConnectionRefused"):
         Protocol(bench.url, "x", slot="0", patience=0.1).tell(0, "FAIL")
+
+
+def test_protocol_over_tls(tmp_path: Path) -> None:
+    """An https address is spoken to once its authority is known, which job.json carries; a stranger's gets no token."""
+    with terminating(tmp_path) as proxy, Bench(tmp_path, Prepared(python=Path(sys.executable))) as bench:
+        proxy.behind = bench.url
+        bundle = tmp_path / "bundle.pem"
+        bundle.write_text(f"Grüße: the authority of the tests\n{proxy.authority.read_text()}")
+        known = authorities(Settings(home=tmp_path, ca_bundle=str(bundle)), proxy.url)
+        line = {"url": proxy.url, "token": bench.exchange.token, "authorities": known, "patience": 0.2}
+
+        assert Protocol.of(line, slot="0").ask()["done"]
+        with pytest.raises(Silent, match="CERTIFICATE_VERIFY_FAILED"):
+            Protocol.of({**line, "authorities": None}, slot="0").ask()
+    assert 1 == proxy.connections
+    assert authorities(Settings(home=tmp_path, ca_bundle=str(bundle)), "http://x") is None
+    with pytest.raises(InvalidInput, match="LINEAGE_CA_BUNDLE"):
+        authorities(Settings(home=tmp_path, ca_bundle=str(tmp_path / "none")), proxy.url)
 
 
 def test_refusals() -> None:

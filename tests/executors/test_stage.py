@@ -16,7 +16,7 @@ from executors.jobs.job import Job
 from executors.process import ProcessExecutor
 from executors.testing import calling
 from lineage.files import Files
-from lineage.runs import RunKind, RunState
+from lineage.runs import Run, RunKind, RunState
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.tuning.studies import Studies
@@ -104,3 +104,34 @@ async def test_no_piece_of_the_log_is_lost_when_the_work_ends(store: Store, sett
 
     log = "".join(row["text"] for row in await store.runs.log(job.run.id))
     assert [1] * 10 == [log.count(f"line {n}\n") for n in range(10)]
+
+
+async def heard(store: Store, job: Job, message: str | None) -> Run:
+    """The run, when *message* stands in the graph."""
+    with anyio.fail_after(60):
+        while True:
+            run = await store.runs.get(job.run.id)
+            if run.message == message:
+                return run
+            await anyio.sleep(0.1)
+
+
+async def test_what_is_heard_meanwhile_is_told(store: Store, settings: Settings, bench: Bench) -> None:
+    """What a queue says to work that waits, where a cluster shows it and how far it is stand in the graph at once."""
+    executor = ProcessExecutor(settings)
+    job = await a_job(store, settings, executor)
+    running = await executor.start(bench.fit(calling("time.sleep(600)")))
+
+    async def half() -> float:
+        return 0.5
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stage._follow, job, running, None, half)
+        running.identity = {**running.identity, "application": "application_1", "tracking_url": "http://x"}
+        running.message = "application_1 is ACCEPTED: no room"
+        first = await heard(store, job, "application_1 is ACCEPTED: no room")
+        running.message = None
+        await heard(store, job, None)
+        job.cancelled.set()
+
+    assert ("application_1", "http://x", 0.5) == (first.application, first.tracking_url, first.progress)

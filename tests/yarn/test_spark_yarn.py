@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pandas as pd
 import psutil
@@ -30,16 +31,19 @@ from lineage.runs import RunState
 from lineage.settings import Settings
 from tests.e2e.worlds import World, running
 from tests.executors.containers.conftest import Said
+from tests.executors.tls import terminating
 from tests.yarn.cluster import Cluster
 
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(900)]
 S = RunState
 STARTED = 400  # seconds: the first application of a cluster has its environment unpacked on the node
 CODE = """
+import time
 from sklearn.linear_model import LogisticRegression
 
 
 def build(params):
+    time.sleep(2)
     return LogisticRegression(C=params["C"], max_iter=5000)
 """
 WHERE = "id % 2 = 0"  # of the rows of a batch
@@ -115,6 +119,9 @@ async def test_a_lost_executor_is_replaced(executor: SparkYarnExecutor, bench: B
 
     assert S.SUCCEEDED == outcome.state, outcome
     assert ["COMPLETE"] * 3 == [bench.exchange.told[number]["state"] for number in range(3)]
+    log = (await executor.logs(running, 0))[0]
+    assert "executor 1 was lost: " in log
+    assert "INFO YarnCoarseGrainedExecutorBackend" in log
 
 
 @pytest.mark.anyio
@@ -174,15 +181,19 @@ async def test_a_batch_is_canceled(executor: SparkYarnExecutor, bench: Bench, tm
 
 
 @pytest.mark.anyio
-async def test_a_full_queue(bench: Bench, yarn_settings: Settings) -> None:
-    """An application that gets no room waits, and can be stopped while it does."""
+async def test_a_full_queue(bench: Bench, manager: Manager, yarn_settings: Settings) -> None:
+    """An application that gets no room waits, with YARN's word on why, and is killed when it is to stop."""
     executor = SparkYarnExecutor(replace(yarn_settings, yarn_queue="narrow"))
     workspace = bench.fit(calling("return None"))
     running = await executor.start(workspace)
 
+    with anyio.move_on_after(5):  # for YARN to say why it waits
+        await executor.wait(running)
     await executor.stop(running, grace=0.5)
 
     assert S.CANCELED == (await executor.wait(running)).state
+    assert "is ACCEPTED: " in (running.message or "")
+    assert "KILLED" == (await one(manager, workspace)).state
     assert 0 == bench.exchange.beats
 
 
@@ -200,18 +211,50 @@ async def test_a_corrupt_archive_is_mended(
     assert whole == path.read_bytes()
 
 
+@pytest.mark.anyio
+async def test_a_corrupt_archive_on_the_cluster(
+    executor: SparkYarnExecutor, bench: Bench, prepared: Prepared, yarn_settings: Settings
+) -> None:
+    """An archive that no node can unpack fails with YARN's word on it, and is put there anew for the next attempt."""
+    staging = Staging(yarn_settings, Hadoop.of(yarn_settings))
+    name = f"environments/{'0' * 64}.tar.gz"
+    spoiled = bench.root / "spoiled"
+    spoiled.write_bytes(b"nothing that was ever packed")
+    workspace = replace(bench.fit(LOGISTIC), prepared=replace(prepared, image=staging.put(spoiled, name)))
+
+    outcome = await executor.wait(await executor.start(workspace))
+
+    assert (S.FAILED, "YARN") == (outcome.state, outcome.reason), outcome
+    assert "Failed to download resource" in (outcome.message or "")
+    assert not staging.has(name)
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, yarn_settings: Settings) -> Iterator[World]:
-    """Everything running, with a worker that knows the cluster."""
+    """Everything running, with a worker that knows the cluster; what it starts speaks to the API over TLS alone."""
     given = {name: str(asdict(yarn_settings)[name]) for name in SHARED}
-    with running(tmp_path_factory.mktemp("world"), CODE, **given) as world:
+    with (
+        terminating(tmp_path_factory.mktemp("tls")) as proxy,
+        running(
+            tmp_path_factory.mktemp("world"), CODE, url=proxy.url, ca_bundle=str(proxy.authority), **given
+        ) as world,
+    ):
+        proxy.behind = world.client.url or ""
         yield world
+        assert proxy.connections
 
 
 def stored(world: World, sha256: str) -> Path:
     """A file of the artifact store."""
     (found,) = (path for path in world.home.rglob(sha256))
     return found
+
+
+def tags_of(cluster: Cluster, run: Run) -> list[str]:
+    """The tags of every application that a run has had."""
+    tags = {"applicationTags": f"lineage-run-{run.id}"}
+    found = httpx.get(f"{cluster.web}/ws/v1/cluster/apps", params=tags).raise_for_status().json()
+    return [tag for each in found["apps"]["app"] for tag in each["applicationTags"].split(",")]
 
 
 def seen(cluster: Cluster, run: Run) -> dict[str, str]:
@@ -223,17 +266,23 @@ def seen(cluster: Cluster, run: Run) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def searched(world: World) -> Run:
-    """A search whose trials were spread over two tasks."""
-    done = world.client.wait(world.tune("spread", trials=4, executor="spark_yarn"), check=False, timeout=800)
+    """A search whose trials were spread over two tasks, and whose worker died when the first of them had ended."""
+    run = world.tune("spread", trials=4, executor="spark_yarn")
+    world.wait_for(lambda: world.finished(run) > 0, STARTED)
+    world.child("-m", "executors").kill()
+    done = world.client.wait(run, check=False, timeout=800)
     assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
     return done
 
 
 def test_a_search_over_the_api(world: World, cluster: Cluster, searched: Run) -> None:
-    """A search over tasks leaves its model, its trials and its application in the graph."""
+    """A search over tasks outlives its worker, and leaves its model, its trials and its application in the graph."""
     done = searched
+    assert "search: adopted from an earlier worker" in world.log(done)
     trials = world.client.trials(done)
     assert ["COMPLETE"] * 4 == [trial.state for trial in trials]
+    assert 1 == done.attempt
+    assert ["lineage-attempt-1"] * 2 == [tag for tag in tags_of(cluster, done) if tag.startswith("lineage-attempt")]
     model = done.made(ArtifactKind.MODEL)
     assert [] == [gap.message for gap in world.client.audit(model).gaps]
     found = seen(cluster, done)
@@ -247,19 +296,20 @@ def test_a_batch_over_the_api(world: World, cluster: Cluster, searched: Run) -> 
     model = searched.made(ArtifactKind.MODEL)
     one = world.client.wait(world.client.score("batch", model, WHERE)).made(ArtifactKind.PREDICTIONS)
     run = world.client.score("batch", model, WHERE, executor="spark_yarn")
-    world.wait_for(lambda: world.client.run(run).application is not None, STARTED)
+    folder = world.home / "runs" / run.id / "1" / "predict"
+    world.wait_for((folder / "started.json").exists, STARTED)  # spark-submit starts, and has submitted nothing yet
 
     world.child("-m", "executors").kill()
-    folder = world.home / "runs" / run.id / "1" / "predict"
-    (folder / "application.json").unlink()  # the tag alone says what was submitted
+    assert not (folder / "application.json").exists()
     done = world.client.wait(run, check=False, timeout=800)
 
     assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
     assert "adopted from an earlier worker" in world.log(done)
     assert "rows scored by 4 tasks" in world.log(done)
-    tags = {"applicationTags": f"lineage-run-{run.id}"}
-    found = httpx.get(f"{cluster.web}/ws/v1/cluster/apps", params=tags).raise_for_status().json()
-    assert [done.application] == [each["id"] for each in found["apps"]["app"]]
+    assert 1 == len([tag for tag in tags_of(cluster, run) if tag.startswith("lineage-attempt")])
+    assert done.application is not None
+    assert done.application in (done.tracking_url or "")
+    assert 1.0 == done.progress
     spread = done.made(ArtifactKind.PREDICTIONS)
     assert [] == [gap.message for gap in world.client.audit(spread).gaps]
     assert [one.body[name] for name in ("rows", "columns")] == [spread.body[name] for name in ("rows", "columns")]

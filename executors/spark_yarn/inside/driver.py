@@ -12,6 +12,7 @@ import os
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,30 @@ def pack(pieces: list[tuple[int, bytes]], target: Path) -> None:
 
 def fail(message: str, target: Path) -> None:
     """Leave word of why there are no results."""
-    data = json.dumps({"message": message[-MESSAGE_LIMIT:]}).encode()
-    with tarfile.open(target, "w") as archive:
-        member = tarfile.TarInfo("error.json")
+    target.unlink(missing_ok=True)
+    add(target, "error.json", {"message": message[-MESSAGE_LIMIT:]})
+
+
+def add(target: Path, name: str, body: dict[str, Any]) -> None:
+    """Add a file of JSON to the results."""
+    data = json.dumps(body).encode()
+    with tarfile.open(target, "a") as archive:
+        member = tarfile.TarInfo(name)
         member.size = len(data)
         archive.addfile(member, io.BytesIO(data))
+
+
+def note_lost(spark: Any, target: Path) -> None:
+    """Add to the results which executors were lost, why, and where their nodes show what they have printed."""
+    listing, lost = spark._jsc.sc().statusStore().executorList(False), []
+    for place in range(listing.size()):
+        each = listing.apply(place)
+        if not each.isActive() and each.removeReason().isDefined():
+            logs = each.executorLogs().get("stderr")
+            known = {"executor": each.id(), "reason": each.removeReason().get()[-MESSAGE_LIMIT:]}
+            lost.append({**known, "logs": logs.get().rpartition("/")[0] if logs.isDefined() else ""})
+    if lost:
+        add(target, "lost.json", {"lost": lost})
 
 
 def do_batch(spark: Any, address: str) -> bytes:
@@ -107,6 +127,8 @@ def main(address: str) -> None:
         fail(str(error), Path("results.tar"))
         raise
     finally:
+        with suppress(Exception):  # an executor that is lost is Spark's to replace, and its story a courtesy
+            note_lost(spark, Path("results.tar"))
         publish(spark, Path("results.tar"), address)
     spark.stop()
 

@@ -13,13 +13,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from executors.inside import results, saving, scoring
 from executors.inside.program import seed_all
 from executors.inside.protocol import Heart, Protocol
-from executors.inside.verdicts import Canceled, End, InvalidJob, need, of_user_code, write_json
+from executors.inside.verdicts import Canceled, End, InvalidJob, Stale, need, of_user_code, write_json
 
 BEAT, GRACE = 5.0, 10.0
 SAMPLE = 100  # rows that show what the model's answers look like
@@ -32,14 +34,15 @@ ROW = "row"
 class Watch:
     """Beats while the jobs of Spark run, and has them cancelled when the API says stop or time is up."""
 
-    def __init__(self, spark: Any, line: dict[str, Any] | None, seconds: float | None) -> None:
-        self._spark, self._over = spark, threading.Event()
+    def __init__(self, spark: Any, line: dict[str, Any] | None, seconds: float | None, *, tasks: int) -> None:
+        self._spark, self._over, self._tasks = spark, threading.Event(), tasks
         self._timer = threading.Timer(seconds, self._late) if seconds else None
         self.is_late = False
         self.heart: Heart | None = None
-        if line:
-            protocol = Protocol(line["url"], line["token"], slot="0", patience=float(line.get("patience") or 120))
-            self.heart = Heart(protocol, interval=float(line.get("beat") or BEAT), grace=GRACE)
+        self._protocol = Protocol.of(line, slot="0") if line else None
+        if line and self._protocol:
+            self.heart = Heart(self._protocol, interval=float(line.get("beat") or BEAT), grace=GRACE)
+            self.heart.progress = self._done
 
     @property
     def stopped_by(self) -> BaseException | None:
@@ -60,6 +63,19 @@ class Watch:
             self.heart.rest()
         if self._timer is not None:
             self._timer.cancel()
+
+    def tell_end(self) -> None:
+        """Say that all the rows are scored, unless nobody hears it."""
+        if self._protocol is not None:
+            with suppress(OSError, HTTPException, End, Stale):
+                self._protocol.beat(1.0)
+
+    def _done(self) -> float | None:
+        """The part of the tasks that are done."""
+        tracker = self._spark.statusTracker()
+        stages = [tracker.getStageInfo(each) for each in tracker.getActiveStageIds()]
+        parts = [each.numCompletedTasks / each.numTasks for each in stages if each and each.numTasks == self._tasks]
+        return min(max(parts), 1.0) if parts else None
 
     def _late(self) -> None:
         self.is_late = True
@@ -83,9 +99,10 @@ def run(spark: Any, work: Path, root: Path, target: str) -> None:
     launch: dict[str, Any] = json.loads((work / "launch.json").read_text())
     (root / "out").mkdir(parents=True)
     answers, reason, message, began = None, "DONE", None, time.monotonic()
-    with Watch(spark, job.get("protocol"), launch["limits"].get("seconds")) as watch:
+    with Watch(spark, job.get("protocol"), launch["limits"].get("seconds"), tasks=launch["batch"]["files"]) as watch:
         try:
             answers = _spread(spark, work, job, launch["batch"], target)
+            watch.tell_end()
         except (End, PySparkException, Py4JError) as error:
             reason, message = _verdict(error, watch)
     results.info(root / "out", task=job["task"], seed=int(job.get("seed") or 0), model=_named(job["model"]))
