@@ -8,11 +8,10 @@ COPY pyproject.toml authorities*.pem /src/
 RUN if [ -f /src/authorities.pem ]; then cat /src/authorities.pem >> "$SSL_CERT_FILE"; fi
 # What the project needs changes less often than the project, so it has a layer of its own.
 RUN python3 -m venv /opt/lineage \
- && python3 -c "import tomllib; of = tomllib.load(open('/src/pyproject.toml', 'rb'))['project']; \
-more = of['optional-dependencies']; print(*of['dependencies'], *(line for extra in ('docker', 'conda', 's3') \
-for line in more[extra]), sep='\n')" > /src/requirements.txt \
- && pip install --no-cache-dir --disable-pip-version-check --cert "$SSL_CERT_FILE" --requirement /src/requirements.txt
+ && pip install --no-cache-dir --disable-pip-version-check --cert "$SSL_CERT_FILE" uv \
+ && uv pip install --python /opt/lineage --no-cache --compile-bytecode --requirement /src/pyproject.toml \
+    --extra docker --extra conda --extra s3
 COPY . /src
-RUN pip install --no-cache-dir --disable-pip-version-check --cert "$SSL_CERT_FILE" --no-deps /src
+RUN uv pip install --python /opt/lineage --no-cache --compile-bytecode --no-deps /src
 USER 10001:10001
 CMD ["lineage", "serve"]
