@@ -147,7 +147,8 @@ def measure(path: Path, names: Sequence[str], *, label: str, task: str, classes:
         classes: the model's classes in its own order; the last of two is the positive one.
 
     Raises:
-        InvalidInput: a metric is unknown, or the file has no rows, no such columns, missing or infinite values.
+        InvalidInput: a metric is unknown, or the file has no rows, no such columns, missing or infinite values, or a
+            label that is none of *classes*.
     """
     for name in names:
         if name not in METRICS:
@@ -158,6 +159,7 @@ def measure(path: Path, names: Sequence[str], *, label: str, task: str, classes:
     if task == R:
         return Measured(rows=len(frame), **_values(names, R, labels, predictions, None, ()))
     found = list(classes or sorted(set(labels.tolist())))
+    _check_classes(labels, found)
     scores = _scores(frame, found)
     return Measured(
         rows=len(frame),
@@ -165,6 +167,14 @@ def measure(path: Path, names: Sequence[str], *, label: str, task: str, classes:
         curves=_curves(labels, scores, found),
         confusion_matrix=_confusion(labels, predictions, found),
     )
+
+
+def _check_classes(labels: Any, classes: Sequence[Any]) -> None:
+    known = set(classes)
+    strange = [each for each in labels.tolist() if each not in known]
+    if strange:
+        message = f"{len(strange)} rows have a label that the model does not know, such as {strange[0]!r}"
+        raise InvalidInput(message, field="label")
 
 
 def _whole(frame: pd.DataFrame, *names: str) -> pd.DataFrame:

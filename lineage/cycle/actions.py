@@ -167,24 +167,28 @@ async def request_promotion(store: Store, spec: promotions.RequestPromotion, cal
 
 async def measure_drift(store: Store, spec: watch.MeasureDrift, call: Call) -> Run:
     """Hold what was scored against what was learned from."""
-    asked = replace(_keyed(spec, call), **await _watched(store, spec))
+    asked = replace(_keyed(spec, call), **await _watched(store, spec, call))
     return await watch.measure_drift(store, asked, by=call.by, now=call.now)
 
 
 async def measure_quality(store: Store, spec: watch.MeasureQuality, call: Call) -> Run:
     """Measure a model on predictions whose labels are there by now."""
+    place, label = call.namespace, spec.label
+    given = {name: await resolve(store, each, K.DATASET, namespace=place) for name, each in spec.datasets.items()}
     asked = replace(
         _keyed(spec, call),
-        **await _watched(store, spec),
-        label=(await resolve(store, spec.label, K.FEATURE)).id if spec.label else None,
-        datasets={name: (await resolve(store, each, K.DATASET)).id for name, each in spec.datasets.items()},
+        **await _watched(store, spec, call),
+        label=(await resolve(store, label, K.FEATURE, namespace=place)).id if label else None,
+        datasets={name: each.id for name, each in given.items()},
     )
     return await watch.measure_quality(store, asked, by=call.by, now=call.now)
 
 
-async def _watched(store: Store, spec: watch.MeasureDrift | watch.MeasureQuality) -> dict[str, Any]:
-    metrics = [(await resolve(store, each, K.METRIC_DEFINITION)).id for each in spec.metrics]
-    return {"predictions": (await resolve(store, spec.predictions, K.PREDICTIONS)).id, "metrics": metrics}
+async def _watched(store: Store, spec: watch.MeasureDrift | watch.MeasureQuality, call: Call) -> dict[str, Any]:
+    place = call.namespace
+    metrics = [(await resolve(store, each, K.METRIC_DEFINITION, namespace=place)).id for each in spec.metrics]
+    predictions = await resolve(store, spec.predictions, K.PREDICTIONS, namespace=place)
+    return {"predictions": predictions.id, "metrics": metrics}
 
 
 async def _learning(store: Store, spec: Any, call: Call) -> Any:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.data.drift import BINS, MOST_BINS
+from lineage.data.statistics import is_number
 from lineage.errors import InvalidInput
 from lineage.metrics import DRIFT, DRIFT_METRICS, task_of
 from lineage.promotion import latest_evaluation
@@ -70,6 +71,7 @@ async def measure_quality(store: Store, input: MeasureQuality, *, by: str, now: 
     if sorted(keys) != sorted(wanted):
         message = f"the label {label.name!r} is of {', '.join(keys)}, the predictions are of {', '.join(wanted)}"
         raise InvalidInput(message, field="label")
+    await _check_type(store, label, feature_set)
     metrics = list(input.metrics) or await _former(store, model)
     for name in await _names(store, metrics):
         if task_of(name) != model.body.get("task"):
@@ -95,6 +97,16 @@ def _label(input: MeasureQuality, feature_set: Artifact) -> str:
     if not found:
         raise InvalidInput(f"the feature set {feature_set.name!r} has no label; name the one that tells", field="label")
     return str(found)
+
+
+async def _check_type(store: Store, label: Artifact, feature_set: Artifact) -> None:
+    """Raise InvalidInput when *label* is of another type than the one that was learned: no value would be the same."""
+    learned = feature_set.body.get("label")
+    if not learned or learned == label.id:
+        return
+    before, now = (str(each.body.get("type")) for each in (await store.artifacts.one(str(learned), K.FEATURE), label))
+    if before != now and not (is_number(before) and is_number(now)):
+        raise InvalidInput(f"the label {label.name!r} is {now}, what was learned is {before}", field="label")
 
 
 async def _names(store: Store, ids: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lineage.artifacts import Artifact
 from lineage.data import splits, tables
+from lineage.data.statistics import FLOATS
 from lineage.data.tables import Connection, literal, quote
 from lineage.errors import InvalidInput
 
@@ -56,14 +57,17 @@ def _match(predictions: Path, known: splits.Selected, label: str, target: Path) 
         missing = [each for each in known.entity if each not in names]
         if missing:
             raise InvalidInput(f"the predictions have no column {missing[0]!r} to find labels by", field="label")
-        connection.execute(f"CREATE VIEW truth AS SELECT * FROM labelled WHERE {quote(str(known.label))} IS NOT NULL")
+        told = quote(str(known.label))
+        types = {each["name"]: each["type"] for each in known.columns}
+        finite = f" AND isfinite({told})" if types[str(known.label)] in FLOATS else ""
+        connection.execute(f"CREATE VIEW truth AS SELECT * FROM labelled WHERE {told} IS NOT NULL{finite}")
         for name, what in (("predicted", "predictions"), ("truth", "labels")):
             _check_unique(connection, name, what, known.entity)
         kept = ", ".join(f"p.{quote(each)}" for each in names if each != label)
         same = " AND ".join(f"p.{quote(each)} = t.{quote(each)}" for each in known.entity)
         order = ", ".join(f"p.{quote(each)}" for each in known.entity)
         connection.execute(
-            f"CREATE VIEW matched AS SELECT {kept}, t.{quote(str(known.label))} AS {quote(label)} "
+            f"CREATE VIEW matched AS SELECT {kept}, t.{told} AS {quote(label)} "
             f"FROM predicted p JOIN truth t ON {same} ORDER BY {order}"
         )
         made = literal(str((folder / target.name).resolve()))

@@ -270,5 +270,8 @@ async def test_what_cannot_be_watched(world: World) -> None:
         await world.quality(scores)
     with pytest.raises(InvalidInput, match="rmse does not measure classification"):
         await world.quality(scores, metrics=[rmse])
+    words = await world.feature("words", "cells.town")
+    with pytest.raises(InvalidInput, match="the label 'words' is VARCHAR, what was learned is BOOLEAN"):
+        await world.quality(scores, metrics=[rmse], label=words)
     with pytest.raises(NotFound):
         await world.quality(scores, metrics=[await world.metric("f1", None)], datasets={"x": scores})

@@ -234,3 +234,13 @@ def test_verdicts(value: float | None, baseline: float | None, bar: dict[str, An
 def test_no_bar_gives_no_verdict() -> None:
     """A metric that is only collected passes nothing."""
     assert [] == verdicts({"m": 1.0}, [{"metric": "m", "greater_is_better": True, "threshold": None}])
+
+
+def test_a_label_that_the_model_does_not_know(tmp_path: Path) -> None:
+    """A class that has turned up since cannot be measured, and it is said which, for two classes and for more."""
+    frame = binary(("no", "yes"))
+    frame.loc[3:4, "y"] = "maybe"
+
+    for classes in (["no", "yes"], ["no", "perhaps", "yes"]):
+        with pytest.raises(InvalidInput, match="2 rows have a label that the model does not know, such as 'maybe'"):
+            measure(written(tmp_path, frame), ["f1"], label="y", task="classification", classes=classes)

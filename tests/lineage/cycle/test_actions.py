@@ -1,6 +1,7 @@
 """Actions in a real graph: what a spec means at the moment of firing, and that one firing starts one run."""
 
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,11 +9,15 @@ import pytest
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.cycle.actions import ACTIONS, Call, check, start, takes_executor
 from lineage.cycle.specs import read
+from lineage.cycle.triggers import CreateTrigger, create_trigger
 from lineage.errors import InvalidInput, NotFound
 from lineage.firings import Firing, FiringCause
 from lineage.runs import Run, RunKind
 from lineage.store import Store
 from lineage.store.runs import RunFilter
+from lineage.triggers import TriggerEvent
+from tests.lineage.cycle.deaths import Killed, mortal
+from tests.lineage.cycle.test_schedules import attend, finish
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
@@ -78,6 +83,30 @@ async def test_the_champion_scores_the_newest_data(recorded: Store) -> None:
     assert ("firing-1", "ann") == (run.idempotency_key, run.created_by)
 
 
+async def test_each_new_version_is_scored_once(recorded: Store) -> None:
+    """Every version that arrives is scored whole, by itself and once, while workers die; known bytes are no version."""
+    spec = {"name": "scores", "model": "delays@champion", "datasets": {"flights": "$artifact"}}
+    asked = CreateTrigger(name="rescore", event=TriggerEvent.NEW_VERSION, of="flights", action="score", spec=spec)
+    await create_trigger(recorded, asked, by="ann", now=START.replace(hour=14))
+    third, fourth = version(K.DATASET, "flights", 3), version(K.DATASET, "flights", 4)
+    at = START.replace(hour=15)
+    await recorded.artifacts.record([third, fourth, NEW, OLD], now=at, by="t")
+
+    for words in range(1, 10, 2):
+        with suppress(Killed):
+            await attend(mortal(recorded, words, is_heard=bool(words % 4)), at + timedelta(seconds=words))
+    for minutes in range(1, 6):
+        await attend(recorded, at + timedelta(minutes=minutes))
+        await finish(recorded, at + timedelta(minutes=minutes))
+    await recorded.artifacts.record([third, fourth], now=at + timedelta(minutes=7), by="t")
+    await attend(recorded, at + timedelta(minutes=8))
+
+    runs = await recorded.runs.page(RunFilter(), first=10)
+    assert [RunKind.SCORE, RunKind.SCORE] == [run.kind for run in runs]
+    assert {third.id, fourth.id} == {run.spec["datasets"]["flights"] for run in runs}
+    assert {WEATHER.id} == {run.spec["datasets"]["weather"] for run in runs}
+
+
 async def test_a_dataset_that_is_named_stays_as_named(recorded: Store) -> None:
     """A version that the spec pins is scored, whatever is newer."""
     run = await fired(recorded, "score", {"name": "s", "model": MODEL.id, "datasets": {"flights": OLD.id}})
@@ -112,6 +141,38 @@ async def test_names_become_ids(recorded: Store, action: str, spec: dict[str, An
     run = await fired(recorded, action, spec)
 
     assert expected == {name: run.spec[name] for name in expected}
+
+
+async def test_what_is_watched_is_looked_up(recorded: Store) -> None:
+    """Predictions, metrics and labels that a spec names are what they are when it fires."""
+    rows: dict[str, Any] = {"splits": {"train": {"sha256": "a" * 64}}, "columns": [{"name": "x", "type": "DOUBLE"}]}
+    seen = version(K.TRAINING_SET, "seen", **rows)
+    label = version(K.FEATURE, "late", entity=["flights.id"], datasets={"f": OLD.id})
+    features = version(K.FEATURE_SET, "features", entity=["flights.id"], label=label.id)
+    model = version(K.MODEL, "other", task="classification")
+    known: dict[str, Any] = {
+        "model": model.id,
+        "feature_set": features.id,
+        "datasets": {"flights": OLD.id},
+        "file": "b" * 64,
+    }
+    scores, psi = version(K.PREDICTIONS, "scores", **known), version(K.METRIC_DEFINITION, "psi", metric="psi")
+    edges = [Edge(type=E.TRAINED_ON, source=model.id, target=seen.id)]
+    await recorded.artifacts.record([seen, label, features, model, scores, psi], edges, now=START, by="t")
+
+    drift = await fired(recorded, "measureDrift", {"predictions": "scores@newest", "metrics": ["psi@newest"]})
+    spec = {"predictions": scores.id, "metrics": ["auc@newest"], "label": "late@newest"}
+    quality = await fired(recorded, "measureQuality", spec, id="firing-2")
+
+    assert (RunKind.DRIFT, scores.id, [psi.id]) == (drift.kind, drift.spec["predictions"], drift.spec["metrics"])
+    assert ("firing-1", "firing-2") == (drift.idempotency_key, quality.idempotency_key)
+    assert (RunKind.QUALITY, label.id, {"flights": NEW.id}) == (
+        quality.kind,
+        quality.spec["label"],
+        quality.spec["datasets"],
+    )
+    trace = (await recorded.runs.traces([quality.id]))[quality.id]
+    assert {scores.id, model.id, label.id, NEW.id, METRIC.id} == set(trace["used"])
 
 
 async def test_a_name_is_looked_up_where_the_schedule_is(recorded: Store) -> None:
