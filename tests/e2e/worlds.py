@@ -81,6 +81,13 @@ class World:
 @contextmanager
 def running(path: Path, code: str, **settings: str) -> Iterator[World]:
     """Everything running below *path* with *settings*, and a small training set; *code* is that of models."""
+    with served(path, **settings) as (client, pids):
+        yield a_world(client, path, code, pids)
+
+
+@contextmanager
+def served(path: Path, **settings: str) -> Iterator[tuple[Client, dict[str, int]]]:
+    """`lineage up` below *path* with *settings*: a client of it, and its processes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -93,7 +100,7 @@ def running(path: Path, code: str, **settings: str) -> Iterator[World]:
         try:
             greeting = json.loads(process.stdout.readline())
             with Client(greeting["url"], patience=120) as client:
-                yield a_world(client, path, code, {**greeting["pids"], "up": process.pid})
+                yield client, {**greeting["pids"], "up": process.pid}
         finally:
             process.terminate()
             process.wait(timeout=240)
