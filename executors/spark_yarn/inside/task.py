@@ -19,6 +19,8 @@ from executors.herding import processes
 from executors.shepherd import Shepherd
 
 PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME")
+#: Which kernels OpenBLAS takes; they decide the last digits of numbers.
+PASSED_PREFIX = "OPENBLAS_"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS", "LOKY_MAX_CPU_COUNT")
 FOLDERS = ("slots", "tmp", "home", "out")
 #: What goes back to the worker; of the folder `slots` its notes.
@@ -50,7 +52,7 @@ def lay_out(work: Path, root: Path, slot: int) -> None:
 
 def environ(root: Path, *, seed: int, cores: int) -> dict[str, str]:
     """The variables that the work sees: a few of the container's, none of YARN's secrets, a home of its own."""
-    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    passed = {name: text for name, text in os.environ.items() if name in PASSED or name.startswith(PASSED_PREFIX)}
     return {
         **passed,
         "LD_LIBRARY_PATH": str(Path(sys.executable).resolve().parents[1] / "lib"),
