@@ -99,6 +99,8 @@ class Executor(Protocol):
 
     #: Whether work should be told of the API's Unix socket, where there is one, and not of its address.
     wants_socket: bool
+    #: Whether it makes training sets itself, where the worker would; see executors/jobs/spread.py.
+    materialises: bool
 
     async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Prepared:
         """Build the environment once for its digest.

@@ -33,6 +33,7 @@ class DockerExecutor:
     """Runs workspaces as containers of the daemon that DOCKER_HOST names, or this machine's."""
 
     wants_socket = True
+    materialises = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._engine = settings, Engine()

@@ -41,6 +41,7 @@ class ProcessExecutor:
     """Runs workspaces as processes of this machine, each under a shepherd that outlives the worker."""
 
     wants_socket = False
+    materialises = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

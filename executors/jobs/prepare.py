@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 
+from executors.jobs import spread
 from executors.jobs.job import Job, Landing
 from lineage.artifacts import ArtifactKind
 from lineage.data import datasets, splits
@@ -38,7 +39,8 @@ async def ingest(job: Job) -> Landing:
 async def materialise(job: Job) -> Landing:
     """Write the splits of a training set and keep them in the artifact store."""
     spec = job.spec
-    found = await written(job, spec["feature_set"], spec["split"], spec["where"])
+    make = spread.materialised if job.executor.materialises else written
+    found = await make(job, spec["feature_set"], spec["split"], spec["where"])
     for path in found.files.values():
         await job.files.put(path)
         path.unlink()

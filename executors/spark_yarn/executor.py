@@ -20,12 +20,12 @@ from executors import folder, outcomes
 from executors.alone import alone
 from executors.base import Attempts, Log, Prepared, Running, Workspace
 from executors.containers.launch import home_id
-from executors.spark_yarn import archive, batch, distribution, results, submission
+from executors.spark_yarn import archive, batch, distribution, parts, results, submission
 from executors.spark_yarn.hadoop import Hadoop
 from executors.spark_yarn.manager import Application, Manager, Patience
 from executors.spark_yarn.staging import Staging
 from lineage.artifacts import Artifact
-from lineage.errors import Conflict, ExecutionFailed, InvalidInput
+from lineage.errors import Conflict, ExecutionFailed, InvalidInput, LineageError
 from lineage.runs import Outcome, RunState
 from lineage.settings import Settings
 
@@ -44,6 +44,7 @@ class SparkYarnExecutor:
     """Runs workspaces on the cluster that HADOOP_CONF_DIR describes."""
 
     wants_socket = False
+    materialises = True
 
     def __init__(self, settings: Settings) -> None:
         if not settings.hadoop_conf_dir:
@@ -173,6 +174,16 @@ class SparkYarnExecutor:
                 results.gather(root, end["scored"])
             except ExecutionFailed as error:
                 return {"error": str(error)}
+        if end.get("made"):
+            (root / "splits").mkdir(exist_ok=True)
+            for split in end["made"]["rows"]:
+                if not (root / "splits" / split).exists():
+                    staging.get(f"{name}/splits/{split}", root / "splits" / split)
+            try:
+                parts.join(root)
+            except LineageError as error:
+                return {"error": str(error)}
+            shutil.rmtree(root / "splits")
         return end
 
     def _pack(self, workspace: Workspace, staging: Staging) -> Path:

@@ -16,13 +16,13 @@ def unpack(root: Path) -> dict[str, Any]:
     """Put the slots' results into the workspace and say how they ended; see `executors.outcomes.judge`.
 
     Returns:
-        Or `error` where the driver has left no results, and beside the rest `scored` where rows were spread and the
-        executors that were `lost`.
+        Or `error` where the driver has left no results, and beside the rest `scored` where rows were spread, `made`
+        where a training set was, and the executors that were `lost`.
     """
     slots: list[dict[str, Any]] = []
     stopped = timed_out = False
     (root / "slots").mkdir(exist_ok=True)
-    scored = None
+    scored = made = None
     with tarfile.open(root / "results.tar") as archive, (root / "log").open("wb") as log:
         lost = _json(archive, "lost.json").get("lost") or []
         if "error.json" in archive.getnames():
@@ -34,10 +34,11 @@ def unpack(root: Path) -> dict[str, Any]:
                 end = _one(slot, root, log)
             slots += end["slots"]
             stopped, timed_out = stopped or end["stopped"], timed_out or end["timed_out"]
-            scored = end.get("scored") or scored
+            scored, made = end.get("scored") or scored, end.get("made") or made
     for each in slots:
         folder.write(root / "slots" / f"{each['slot']}.json", {**each, "state": "ENDED"})
-    return {"slots": slots, "stopped": stopped, "timed_out": timed_out, "scored": scored, "lost": lost}
+    ended = {"slots": slots, "stopped": stopped, "timed_out": timed_out}
+    return {**ended, "scored": scored, "made": made, "lost": lost}
 
 
 def _json(archive: tarfile.TarFile, name: str) -> dict[str, Any]:

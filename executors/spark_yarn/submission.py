@@ -57,6 +57,11 @@ def is_spread(workspace: Workspace) -> bool:
     return job.get("mode") == "predict" and (job.get("predict") or {}).get("data") == {"rows": ROWS}
 
 
+def is_frame(workspace: Workspace) -> bool:
+    """Whether the work is a training set, which Spark makes by SQL."""
+    return (folder.read(workspace.root / "job.json") or {}).get("mode") == "materialise"
+
+
 def pack(workspace: Workspace, grace: float, *, batch: Mapping[str, Any] | None = None) -> Path:
     """The workspace and the platform's own part as an archive beside it, readable by this user alone.
 
@@ -70,6 +75,7 @@ def pack(workspace: Workspace, grace: float, *, batch: Mapping[str, Any] | None 
         "cores": _cores(workspace),
         "grace": grace,
         "batch": batch,
+        "frame": is_frame(workspace),
         "limits": {**vars(limits), "log_bytes": limits.log_bytes // workspace.slots},
     }
     if not (root / "job.json").is_file():
@@ -139,9 +145,12 @@ def command(
 
 def properties(workspace: Workspace, settings: Settings, *, home: str) -> Mapping[str, Any]:
     """Spark's properties that follow from the run; they come before those of a file."""
-    memory = workspace.limits.memory_bytes
+    memory, spreads = workspace.limits.memory_bytes, is_spread(workspace) or is_frame(workspace)
     room = (memory or _bytes(settings.spark_work_memory)) + SPARE
     python = "./environment/bin/python"
+    heap = _bytes(settings.spark_executor_memory)
+    if is_frame(workspace):  # the work is Spark's own
+        heap, room = heap + room - SPARE, SPARE
     return {
         "spark.submit.deployMode": "cluster",
         "spark.yarn.submit.waitAppCompletion": "false",
@@ -150,10 +159,10 @@ def properties(workspace: Workspace, settings: Settings, *, home: str) -> Mappin
         "spark.yarn.appMasterEnv.PYSPARK_PYTHON": python,
         "spark.executorEnv.PYSPARK_PYTHON": python,
         "spark.dynamicAllocation.enabled": "false",
-        "spark.executor.instances": settings.spark_executors if is_spread(workspace) else workspace.slots,
+        "spark.executor.instances": settings.spark_executors if spreads else workspace.slots,
         "spark.executor.cores": _cores(workspace),
         "spark.task.cpus": _cores(workspace),
-        "spark.executor.memory": settings.spark_executor_memory,
+        "spark.executor.memory": f"{heap // MEBIBYTE}m",
         "spark.executor.memoryOverhead": f"{room // MEBIBYTE}m",
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.task.maxFailures": TASK_FAILURES,

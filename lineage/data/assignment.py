@@ -1,5 +1,6 @@
 """Who goes where: each row of a frame gets its split, by SQL that gives the same answer everywhere."""
 
+import itertools
 from typing import Any
 
 from lineage.data import tables
@@ -36,8 +37,12 @@ def _number(plan: Plan, rule: SplitRule) -> str:
 
 
 def _by_hash(connection: Connection, plan: Plan, rule: SplitRule) -> None:
-    bounds = [int(share * 16**DIGITS) for share in (rule.test, rule.test + rule.validate)]
-    _make(connection, plan, rule, *bounds)
+    _make(connection, plan, rule, *bounds(rule))
+
+
+def bounds(rule: SplitRule) -> list[int]:
+    """The number below which a key is for tests, and that below which others are for validating."""
+    return [int(share * 16**DIGITS) for share in (rule.test, rule.test + rule.validate)]
 
 
 def _by_ratio(connection: Connection, plan: Plan, rule: SplitRule) -> None:
@@ -59,15 +64,23 @@ def _make(connection: Connection, plan: Plan, rule: SplitRule, test_end: int, va
     connection.execute(f"CREATE TABLE made.split AS SELECT * EXCLUDE (n), {chosen} AS split FROM ({numbered})")
 
 
-def _by_time(connection: Connection, rule: SplitRule, type_: str) -> dict[str, int]:
+def instants(connection: Connection, rule: SplitRule, type_: str) -> dict[str, str]:
+    """What is given of the instants between the splits; raise InvalidInput where they are in no order."""
     if is_nested(type_) or type_ == "BOOLEAN":
         raise InvalidInput(f"a split by time goes by a time or a number, not by {type_}", field="split.column")
     given = {"validate": rule.validate_from, "test": rule.test_from, "until": rule.until}
-    bounds = {name: f"CAST({literal(value)} AS {type_})" for name, value in given.items() if value is not None}
+    found = {name: value for name, value in given.items() if value is not None}
+    casts = [f"CAST({literal(value)} AS {type_})" for value in found.values()]
     with tables.mapped("split"):
-        ordered = [f"{a} < {b}" for a, b in zip(list(bounds.values()), list(bounds.values())[1:], strict=False)]
+        ordered = [f"{a} < {b}" for a, b in itertools.pairwise(casts)]
         if not tables.row(connection, f"SELECT {' AND '.join(ordered) or 'true'}")[0]:
             raise InvalidInput("validate_from, test_from and until must be in this order", field="split")
+    return found
+
+
+def _by_time(connection: Connection, rule: SplitRule, type_: str) -> dict[str, int]:
+    given = instants(connection, rule, type_)
+    bounds = {name: f"CAST({literal(value)} AS {type_})" for name, value in given.items()}
     after = f"extra >= {bounds['until']}" if "until" in bounds else "false"
     counted = f"SELECT count(*) FILTER (WHERE extra IS NULL), count(*) FILTER (WHERE {after}) FROM made.frame"
     null, late = tables.row(connection, counted)

@@ -212,7 +212,10 @@ def build(connection: Connection, plan: Plan, *, where: str | None = None, extra
     """
     for number, part in enumerate(plan.parts):
         _make_part(connection, plan, number, part, where=where if number == 0 else None, extra=extra)
-    _join_parts(connection, plan, with_extra=extra is not None)
+    joined = join_sql(plan, schema="made.", with_extra=extra is not None)
+    connection.execute(f"CREATE TABLE made.frame AS {joined}")
+    for number in range(len(plan.parts)):
+        connection.execute(f"DROP TABLE made.part{number}")
     duplicates = _duplicates(connection, plan, "made.frame") if Window.ORDERED.value in plan.windows else 0
     if duplicates:
         raise InvalidInput(
@@ -226,15 +229,7 @@ def build(connection: Connection, plan: Plan, *, where: str | None = None, extra
 def _make_part(
     connection: Connection, plan: Plan, number: int, part: Part, *, where: str | None, extra: str | None
 ) -> None:
-    keys = {key["name"].casefold(): key for key in part.keys}
-    selected = []
-    for slot, key in zip(_key_slots(plan), plan.entity, strict=True):
-        selected.append(f"CAST({keys[key['name'].casefold()]['sql']} AS {key_type(key['type'])}) AS {slot}")
-    for member in part.members:
-        selected.append(f"CAST({member.feature.body['expression']} AS {member.type}) AS {member.slot}")
-    if number == 0 and extra is not None:
-        selected.append(f"{extra} AS extra")
-    inner = f"SELECT {', '.join([*selected, f'{where or True} AS keep'])} FROM {part.source}"
+    inner = part_sql(plan, part, where=where, extra=extra if number == 0 else None)
     # A feature may have come into the graph from outside, so its SQL is judged again before it runs.
     for node in functions.tree(connection, inner)["select_list"]:
         functions.check(connection, node, field="features")
@@ -247,32 +242,45 @@ def _make_part(
         )
 
 
-def _join_parts(connection: Connection, plan: Plan, *, with_extra: bool) -> None:
-    keys = _key_slots(plan)
+def part_sql(plan: Plan, part: Part, *, where: str | None, extra: str | None) -> str:
+    """The SELECT of the slots that come from one source, with a column `keep` that says which rows are wanted."""
+    keys = {key["name"].casefold(): key for key in part.keys}
+    selected = []
+    for slot, key in zip(key_slots(plan), plan.entity, strict=True):
+        selected.append(f"CAST({keys[key['name'].casefold()]['sql']} AS {key_type(key['type'])}) AS {slot}")
+    for member in part.members:
+        selected.append(f"CAST({member.feature.body['expression']} AS {member.type}) AS {member.slot}")
+    if extra is not None:
+        selected.append(f"{extra} AS extra")
+    return f"SELECT {', '.join([*selected, f'{where or True} AS keep'])} FROM {part.source}"
+
+
+def join_sql(plan: Plan, *, schema: str, with_extra: bool) -> str:
+    """The SELECT of the whole frame over its parts, the tables part0, part1, … of *schema*."""
+    keys = key_slots(plan)
     owner = {member.slot: number for number, part in enumerate(plan.parts) for member in part.members}
     columns = ", ".join([*(f"part0.{key}" for key in keys), *(f"part{owner[s]}.{s}" for s in plan.slots[len(keys) :])])
     joins = ""
     for number in range(1, len(plan.parts)):
         same = " AND ".join(f"part0.{key} = part{number}.{key}" for key in keys)
-        joins += f" LEFT JOIN made.part{number} ON {same}"
+        joins += f" LEFT JOIN {schema}part{number} AS part{number} ON {same}"
     extra = ", part0.extra" if with_extra else ""
-    connection.execute(f"CREATE TABLE made.frame AS SELECT {columns}{extra} FROM made.part0{joins}")
-    for number in range(len(plan.parts)):
-        connection.execute(f"DROP TABLE made.part{number}")
+    return f"SELECT {columns}{extra} FROM {schema}part0 AS part0{joins}"
 
 
-def _key_slots(plan: Plan) -> list[str]:
+def key_slots(plan: Plan) -> list[str]:
+    """The columns of the entity key in the frame's table."""
     return plan.slots[: len(plan.entity)]
 
 
 def _duplicates(connection: Connection, plan: Plan, table: str) -> int:
-    keys = ", ".join(_key_slots(plan))
+    keys = ", ".join(key_slots(plan))
     found = f"SELECT 1 FROM {table} WHERE {_not_null(plan)} GROUP BY {keys} HAVING count(*) > 1"
     return int(tables.row(connection, f"SELECT count(*) FROM ({found})")[0])
 
 
 def _examples(connection: Connection, plan: Plan, table: str) -> str:
-    keys = _key_slots(plan)
+    keys = key_slots(plan)
     shown = ", ".join(f"{key}::VARCHAR" for key in keys)
     rows = connection.execute(
         f"SELECT {shown}, count(*) AS n FROM {table} WHERE {_not_null(plan)} GROUP BY {', '.join(keys)} "
@@ -284,19 +292,22 @@ def _examples(connection: Connection, plan: Plan, table: str) -> str:
 
 
 def _not_null(plan: Plan) -> str:
-    return " AND ".join(f"{key} IS NOT NULL" for key in _key_slots(plan))
+    return " AND ".join(f"{key} IS NOT NULL" for key in key_slots(plan))
 
 
 def write(connection: Connection, plan: Plan, table: str, target: Path) -> dict[str, Any]:
     """Write *table* as Parquet, the same bytes for the same rows; tell its sha256, rows and bytes."""
     order = ", ".join(f"{slot} NULLS LAST" for slot in plan.slots)
-    connection.execute(
-        f"COPY (SELECT {plan.files} FROM {table} ORDER BY {order}) TO {tables.literal(str(target.resolve()))} "
-        f"(FORMAT parquet, CODEC 'zstd', ROW_GROUP_SIZE {ROW_GROUP})"
-    )
-    rows = tables.row(connection, f"SELECT count(*) FROM {table}")[0]
+    rows = copy(connection, f"SELECT {plan.files} FROM {table} ORDER BY {order}", target)
     sha256, size = locations.digest(target)
-    return {"sha256": sha256, "rows": int(rows), "bytes": size}
+    return {"sha256": sha256, "rows": rows, "bytes": size}
+
+
+def copy(connection: Connection, select: str, target: Path) -> int:
+    """Write the rows of a SELECT as Parquet, in their order, and count them."""
+    place = tables.literal(str(target.resolve()))
+    options = f"FORMAT parquet, CODEC 'zstd', ROW_GROUP_SIZE {ROW_GROUP}"
+    return int(tables.row(connection, f"COPY ({select}) TO {place} ({options})")[0])
 
 
 def versions(plan: Plan) -> dict[str, str]:

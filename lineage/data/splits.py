@@ -90,11 +90,7 @@ def _materialise(
     where: str | None,
     tell: Progress,
 ) -> Materialised:
-    plan = frames.plan(feature_set, features, datasets)
-    if plan.label is None:
-        raise InvalidInput(f"the feature set {feature_set.name!r} has no label to learn", field="featureSet")
-    kept = _where(plan, where)
-    time = frames.condition(plan, rule.column, field="split.column") if rule.column else None
+    plan, kept, time = lay_out(feature_set, features, datasets, rule, where)
     tell(0.0, "verify")
     with staged(target) as folder, frames.opened(plan, writes=folder) as connection:
         tell(0.2, "features")
@@ -104,13 +100,25 @@ def _materialise(
         tell(0.5, "split")
         dropped |= assignment.assign(connection, plan, rule, time[1] if time else None)
         counts = _check(connection, plan, rule)
-        body = _body(connection, plan, rule, kept) | {"dropped": dropped, "label_counts": counts}
+        body = described(plan, rule, kept) | assignment.keys(connection, plan)
+        body |= {"dropped": dropped, "label_counts": counts}
         tell(0.7, "write")
         written = {split: _write(connection, plan, split, folder) for split in rule.splits}
         publish(folder, target, [f"{split}.parquet" for split in written])
     tell(1.0, "done")
     files = {split: target / f"{split}.parquet" for split in written}
     return Materialised(files=files, body={**body, "splits": written})
+
+
+def lay_out(
+    feature_set: Artifact, features: Features, datasets: Mapping[str, Artifact], rule: SplitRule, where: str | None
+) -> tuple[Plan, str | None, tuple[str, str] | None]:
+    """The plan of a training set, its condition in full, and what a split by time goes by with its type."""
+    plan = frames.plan(feature_set, features, datasets)
+    if plan.label is None:
+        raise InvalidInput(f"the feature set {feature_set.name!r} has no label to learn", field="featureSet")
+    kept = _where(plan, where)
+    return plan, kept, frames.condition(plan, rule.column, field="split.column") if rule.column else None
 
 
 def _where(plan: Plan, where: str | None) -> str | None:
@@ -134,22 +142,34 @@ def _drop_unlabelled(connection: Connection, plan: Plan) -> dict[str, int]:
 
 def _check(connection: Connection, plan: Plan, rule: SplitRule) -> dict[str, dict[str, int]]:
     """The number of rows for each value of the label in each split; raise InvalidInput when one cannot be used."""
-    assert plan.label is not None
     counts = dict(connection.execute("SELECT split, count(*) FROM made.split GROUP BY split").fetchall())
-    for split in rule.splits:
-        if not counts.get(split):
-            sizes = ", ".join(f"{name} {counts.get(name, 0)}" for name in rule.splits)
-            raise InvalidInput(f"the split {split!r} has no rows ({sizes}); change the rule", field="split")
+    check_counts(rule, counts)
+    assert plan.label is not None
     name, type_ = plan.label.feature.name, plan.label.type
     if is_nested(type_):
         raise InvalidInput(f"the label {name!r} of type {type_} cannot be learned", field="featureSet")
     values = connection.execute("SELECT DISTINCT y::VARCHAR FROM made.split WHERE split = 'train' LIMIT 2").fetchall()
+    check_values(plan, [value for (value,) in values])
+    return {} if type_ in FLOATS else _label_counts(connection, rule)
+
+
+def check_counts(rule: SplitRule, counts: Mapping[str, int]) -> None:
+    """Raise InvalidInput when a split has no rows."""
+    for split in rule.splits:
+        if not counts.get(split):
+            sizes = ", ".join(f"{name} {counts.get(name, 0)}" for name in rule.splits)
+            raise InvalidInput(f"the split {split!r} has no rows ({sizes}); change the rule", field="split")
+
+
+def check_values(plan: Plan, values: Sequence[str]) -> None:
+    """Raise InvalidInput when the label has but one value to learn."""
+    assert plan.label is not None
     if len(values) < 2:
         raise InvalidInput(
-            f"the label {name!r} has one value in train, {values[0][0]!r}; there is nothing to tell apart",
+            f"the label {plan.label.feature.name!r} has one value in train, {values[0]!r}; there is nothing to tell "
+            "apart",
             field="label",
         )
-    return {} if type_ in FLOATS else _label_counts(connection, rule)
 
 
 def _label_counts(connection: Connection, rule: SplitRule) -> dict[str, dict[str, int]]:
@@ -159,7 +179,8 @@ def _label_counts(connection: Connection, rule: SplitRule) -> dict[str, dict[str
     return {name: {str(value): int(n) for split, value, n in rows if split == name} for name in rule.splits}
 
 
-def _body(connection: Connection, plan: Plan, rule: SplitRule, where: str | None) -> dict[str, Any]:
+def described(plan: Plan, rule: SplitRule, where: str | None) -> dict[str, Any]:
+    """What the body of a training set says of its definition."""
     assert plan.label is not None
     return {
         "feature_set": plan.feature_set.id,
@@ -171,7 +192,6 @@ def _body(connection: Connection, plan: Plan, rule: SplitRule, where: str | None
         "features": [member.feature.name for member in plan.features],
         "label": plan.label.feature.name,
         "entity": [key["name"] for key in plan.entity],
-        **assignment.keys(connection, plan),
     }
 
 

@@ -20,6 +20,8 @@ from tests.yarn.cluster import Cluster, java_home, running
 CONTRACT = ("test_fit", "test_tune", "test_nothing_to_adopt")
 #: What else is run by the command alone.
 ALONE = ("test_a_killed_master_is_a_failure", "test_a_model_that_was_changed", "test_a_batch_is_canceled")
+#: Of training sets, every rule but one, and what the application itself finds out.
+SPREAD = ("test_other_rules", "test_bytes_that_were_changed_are_refused")
 #: Spark as it starts fastest on a machine that has it: nothing of its own is carried to a node.
 PROPERTIES = """spark.yarn.jars local:{home}/jars/*
 spark.ui.enabled false
@@ -105,4 +107,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_left(node: str, name: str) -> bool:
-    return ("TestSparkYarn" in node and name not in CONTRACT) or name in ALONE
+    return ("TestSparkYarn" in node and name not in CONTRACT) or name in (*ALONE, *SPREAD)

@@ -86,13 +86,16 @@ def note_lost(spark: Any, target: Path) -> None:
         add(target, "lost.json", {"lost": lost})
 
 
-def do_batch(spark: Any, address: str) -> bytes:
-    """Have rows scored into a folder beside the results, and return what a slot would leave."""
+def do_spread(spark: Any, address: str, *, is_frame: bool) -> bytes:
+    """Have rows scored, or a training set made, in a folder beside the results; return what a slot would leave."""
     sys.path.insert(0, os.path.abspath(f"{WORK}/platform"))
-    from executors.spark_yarn.inside import score, task
+    from executors.spark_yarn.inside import frame, score, task
 
-    root, target = Path("batch"), Path("batch.tar")
-    score.run(spark, Path(WORK), root, f"{address.rpartition('/')[0]}/predictions")
+    root, target, beside = Path("spread"), Path("spread.tar"), address.rpartition("/")[0]
+    if is_frame:
+        frame.run(spark, Path(WORK), root, f"{beside}/splits")
+    else:
+        score.run(spark, Path(WORK), root, f"{beside}/predictions")
     task.pack(root, target)
     return target.read_bytes()
 
@@ -118,8 +121,8 @@ def main(address: str) -> None:
     launch: dict[str, Any] = json.loads(Path(WORK, "launch.json").read_text())
     slots = int(launch["slots"])
     try:
-        if launch.get("batch"):
-            pieces = [(0, do_batch(spark, address))]
+        if launch.get("batch") or launch.get("frame"):
+            pieces = [(0, do_spread(spark, address, is_frame=bool(launch.get("frame"))))]
         else:
             pieces = spark.parallelize(range(slots), slots).mapPartitions(do_slot).collect()
         pack(pieces, Path("results.tar"))

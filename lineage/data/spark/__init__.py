@@ -1,5 +1,6 @@
 """The SQL of features as Spark says it, value for value; what has no equal there is refused by name."""
 
+from lineage.data.spark.training import Wanted, wanted
 from lineage.data.spark.translator import select
 
-__all__ = ["select"]
+__all__ = ["Wanted", "select", "wanted"]

@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lineage.data import functions, tables
+from lineage.data import functions
+from lineage.data import tables as duck
 from lineage.data.functions import Node
 from lineage.data.spark import scalars, types, windows
 from lineage.data.spark.calls import Call
@@ -33,17 +34,18 @@ LENGTH_LIMIT = 200_000  # characters of one expression of Spark's; what guards a
 JOINS = {"INNER": "JOIN", "LEFT": "LEFT JOIN"}
 
 
-def select(connection: Connection, sql: str) -> list[str]:
+def select(connection: Connection, sql: str, *, tables: Mapping[str, str] | None = None) -> list[str]:
     """The SELECT list of *sql* for Spark, each with the type that DuckDB has, and behind it its FROM and WHERE.
 
     Args:
         connection: has the tables that *sql* names, empty or not.
+        tables: what Spark calls them, where that is something else.
 
     Raises:
         InvalidInput: for a function, a cast or a type that has no equal in Spark; the message names it.
     """
     root = functions.tree(connection, sql)
-    translator = Translator(_types(connection, root))
+    translator = Translator(_types(connection, root), tables or {})
     selected = [translator.sql(each) for each in root["select_list"]]
     if any(len(each) > LENGTH_LIMIT for each in selected):
         raise refused("an expression that is nested as deeply as this", "it grows too long in Spark's SQL")
@@ -92,15 +94,15 @@ def _described(connection: Connection, root: Node, wanted: list[Any]) -> list[st
         return []
     plain = {**root, "select_list": [{**each, "alias": ""} for each in wanted]}
     tree = {"error": False, "statements": [{"node": plain, "named_param_map": []}]}
-    sql = tables.row(connection, "SELECT json_deserialize_sql(?::JSON)", [json.dumps(tree)])[0]
-    return [type_ for _, type_ in tables.schema(connection, str(sql))]
+    sql = duck.row(connection, "SELECT json_deserialize_sql(?::JSON)", [json.dumps(tree)])[0]
+    return [type_ for _, type_ in duck.schema(connection, str(sql))]
 
 
 class Translator:
     """Writes the parts of one tree; *types* by the identity of a part."""
 
-    def __init__(self, types: Mapping[int, str]) -> None:
-        self._types = types
+    def __init__(self, types: Mapping[int, str], tables: Mapping[str, str]) -> None:
+        self._types, self._tables = types, tables
         self._writers: Mapping[str, Callable[[Any], str]] = {
             "COLUMN_REF": lambda node: self._column(node),
             "CONSTANT": self._constant,
@@ -125,7 +127,8 @@ class Translator:
     def source(self, node: Node) -> str:
         """A FROM clause."""
         if node["type"] == "BASE_TABLE":
-            return f"{types.name(node['table_name'])} AS {types.name(node['alias'] or node['table_name'])}"
+            name = node["table_name"]
+            return f"{types.name(self._tables.get(name, name))} AS {types.name(node['alias'] or name)}"
         if node["type"] != "JOIN" or node["join_type"] not in JOINS:
             raise refused(f"a source with {str(node.get('join_type') or node['type']).lower()}")
         left, right = self.source(node["left"]), self.source(node["right"])

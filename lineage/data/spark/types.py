@@ -26,14 +26,19 @@ TYPES = {
     "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_LTZ",
     '"NULL"': "VOID",
 }
+INSTANT = "TIMESTAMP WITH TIME ZONE"
 DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 EXACT = 2**53  # integers up to here are floating-point numbers, whoever converts them
 SINGLE_MAX = "3.4028235677973366E38D"  # what is from here on rounds to no finite FLOAT
 #: Spellings that both read alike; others are refused where they stand.
 DATE_FORM = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
 TIME_FORM = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?)?\z"
+INSTANT_FORM = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}(:[0-9]{2})?)\z"
+)
 INTEGER_FORM = r"^-?[0-9]+\z"
 NUMBER_FORM = r"^-?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\z"
+FORMS = {"DATE": DATE_FORM, "TIMESTAMP": TIME_FORM, INSTANT: INSTANT_FORM, **dict.fromkeys(FLOATS, NUMBER_FORM)}
 
 
 def refused(what: str, why: str = "it has no equal in Spark") -> InvalidInput:
@@ -162,6 +167,10 @@ def _dated(sql: str, source: str, target: str) -> str:
     return unless(bad, "a time before year 1 or after 9999 is not written alike", f"CAST({sql} AS STRING)", "VARCHAR")
 
 
+def _zoned(sql: str, source: str, target: str) -> str:
+    return f"concat({_dated(f'CAST({sql} AS TIMESTAMP_NTZ)', 'TIMESTAMP', target)}, '+00')"
+
+
 def _parsed(sql: str, target: str, is_try: bool) -> str:
     """Text as another type: an error where its spelling is not sure to mean the same to both."""
     if target == "BOOLEAN":
@@ -171,8 +180,7 @@ def _parsed(sql: str, target: str, is_try: bool) -> str:
             f"CASE WHEN {sql} IS NULL THEN NULL WHEN lower({sql}) IN {yes} THEN true WHEN lower({sql}) IN {no} "
             f"THEN false ELSE {other} END"
         )
-    form = DATE_FORM if target == "DATE" else TIME_FORM if target == "TIMESTAMP" else INTEGER_FORM
-    form = NUMBER_FORM if target in FLOATS else form
+    form = FORMS.get(target, INTEGER_FORM)
     function = "try_cast" if is_try else "CAST"
     value = f"{function}({sql} AS {of(target)})"
     if target in FLOATS:
@@ -215,9 +223,13 @@ RULES: dict[tuple[str, str], Rule] = {
     ("DECIMAL", "VARCHAR"): _plain,
     ("DATE", "VARCHAR"): _dated,
     ("TIMESTAMP", "VARCHAR"): _dated,
+    (INSTANT, "VARCHAR"): _zoned,
     ("DATE", "TIMESTAMP"): _plain,
     ("TIMESTAMP", "DATE"): _plain,
     ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"): _plain,
     ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP"): _plain,
-    **{("VARCHAR", each): _unreached for each in ("BOOLEAN", "INTEGER", "FLOAT", "DOUBLE", "DATE", "TIMESTAMP")},
+    **{
+        ("VARCHAR", each): _unreached
+        for each in ("BOOLEAN", "INTEGER", "FLOAT", "DOUBLE", "DATE", "TIMESTAMP", INSTANT)
+    },
 }
