@@ -203,6 +203,19 @@ async def test_an_edge_that_is_refused_names_nothing(store: Store) -> None:
     assert 1 == await store.artifacts.count(ArtifactFilter())
 
 
+async def test_the_version_that_an_event_names_is_linked(store: Store) -> None:
+    """An event that comes after a newer version names the older one, and that is what its model stands on."""
+    versions = [NodeInput(kind=K.DATASET, name="flights", version=each) for each in ("1", "2")]
+    await send(store, versions[:1])
+    await send(store, versions[1:])
+    await send(store, [MODEL], [EdgeInput(type=E.TRAINED_ON, source=ref(MODEL), target=PLACE)])
+    await send(store, [], [EdgeInput(type=E.DERIVED_FROM, source=PLACE, target=ref(versions[0]))])
+
+    old, new = [artifact_id(each.kind, each.namespace, each.name, each.version) for each in versions]
+    assert 2 == len(await reached(store, old, None))
+    assert set() == await reached(store, new, None)
+
+
 @pytest.mark.parametrize("few", FEW)
 async def test_what_is_sent_again_changes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """A repetition, whoever sends it and when, changes neither when a thing was recorded nor by whom."""

@@ -140,6 +140,33 @@ async def test_of_several_ways_none_is_passed_over_in_silence(store: Store) -> N
     assert (1, True, 2, False) == (len(one), more, len(every), rest)
 
 
+async def test_one_question_goes_from_captures_to_what_was_scored_and_back(store: Store) -> None:
+    """Every hop of machine learning is one of the graph: to the set, the model, what serves, what was scored."""
+    kinds = {"captures": K.DATASET, "set": K.TRAINING_SET, "model": K.MODEL, "serves": K.DEPLOYMENT}
+    kinds |= {"scored": K.PREDICTIONS, "asked": K.DATASET}
+    made = {name: Artifact(kind=kind, name=name, version="1", digest=name) for name, kind in kinds.items()}
+    edges = [
+        Edge(type=type_, source=made[source].id, target=made[target].id)
+        for source, type_, target in (
+            ("set", EdgeType.DERIVED_FROM, "captures"),
+            ("model", EdgeType.TRAINED_ON, "set"),
+            ("serves", EdgeType.DERIVED_FROM, "model"),
+            ("scored", EdgeType.DERIVED_FROM, "model"),
+            ("scored", EdgeType.DERIVED_FROM, "asked"),
+        )
+    ]
+    await store.artifacts.record(list(made.values()), edges, now=NOW, by="ann")
+
+    async def found(start: str, direction: Direction) -> dict[str, int]:
+        walk = await store.walks.walk([made[start].id], direction)
+        return {step.artifact.name: step.distance for step in walk.steps}
+
+    assert {"set": 1, "model": 2, "serves": 3, "scored": 3} == await found("captures", Direction.DOWN)
+    assert {"model": 1, "asked": 1, "set": 2, "captures": 3} == await found("scored", Direction.UP)
+    assert {"model": 1, "set": 2, "captures": 3} == await found("serves", Direction.UP)
+    assert {"scored": 1} == await found("asked", Direction.DOWN)
+
+
 async def test_pages_are_those_of_the_first_instant_while_others_write(store: Store) -> None:
     """Asked as of the first page, pages together are the whole of then, though short cuts are added meanwhile."""
     edges = [(n, n - 1) for n in range(1, NODES)]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -338,3 +339,57 @@ async def test_progress_without_bytes_is_the_audit_alone(store: Store, files: Fi
     model = await complete(store, files, tmp_path)
 
     assert [(0, 0)] == [(each.done, each.total) async for each in advance(store, model.id, files=None)]
+
+
+async def test_what_a_reviewer_asks_of_a_search(store: Store, files: Files, tmp_path: Path) -> None:
+    """Space, sampler, trials with the pruned and failed, bars, curves, dirty code, who, when, how often, what for."""
+    made = await complete(store, files, tmp_path, by_run=False)
+    space = Artifact.defined(K.SEARCH_SPACE, "space", {"parameters": {"C": {"low": 0.1, "high": 10}}})
+    dirty = Artifact.defined(K.MODEL_CODE, "mine", {"entry": "m.py:build", "git": {"commit": "abc", "dirty": True}})
+    verdicts, curves = [{"metric": "f1", "passed": False, "value": 0.5, "threshold": 0.6}], {"roc": {"fpr": [0, 1]}}
+    said = {"split": "test", "values": {"f1": 0.5}, "passed": False, "verdicts": verdicts, "curves": curves}
+    evaluation = Artifact.defined(K.EVALUATION, "of the search", said)
+    model = Artifact.defined(K.MODEL, "searched", {"signature": {"inputs": []}})
+    values = await store.artifacts.get(K.HYPERPARAMETERS, "values")
+    assert values is not None
+    edges = [
+        *(Edge(type=E.DERIVED_FROM, source=model.id, target=each) for each in (values.id, dirty.id, made.id)),
+        Edge(type=E.DERIVED_FROM, source=values.id, target=space.id),
+        Edge(type=E.EVALUATED_BY, source=model.id, target=evaluation.id),
+    ]
+    spec = {"trials": 8, "sampler": "tpe", "pruner": "median", "seed": 3, "parallel": 2}
+    await store.runs.create(a_run(RunKind.TUNE, id="run-2", spec=spec))
+    lease = await store.runs.lease("w", executors=["process"], now=NOW, ttl=timedelta(seconds=30))
+    assert lease is not None
+    for token in "ab":
+        lease = await store.runs.begin_attempt(lease, token_hash=token, now=NOW)
+    outcome, nodes = Outcome(state=RunState.SUCCEEDED), [space, dirty, evaluation, model]
+    await store.runs.finish(lease, outcome, now=NOW, result={"model": model.id}, artifacts=nodes, edges=edges)
+    await store.artifacts.set_alias(model.id, "champion", now=NOW, by="bob", reason="better")
+    scored = Artifact.defined(K.PREDICTIONS, "december", {"model": model.id, "rows": 28})
+    await store.artifacts.record(
+        [scored], [Edge(type=E.DERIVED_FROM, source=scored.id, target=model.id)], now=NOW, by="ann"
+    )
+
+    async def counts(run: str) -> dict[str, int]:
+        return {"COMPLETE": 5, "PRUNED": 2, "FAIL": 1} if run == "run-2" else {}
+
+    found = await audit(store, scored.id, trial_counts=counts)
+
+    facts = {(fact.section, fact.name, fact.source): fact.value for fact in found.facts}
+    assert model == replace(found.model, created_at=None, created_by="unknown")
+    assert space.body["parameters"] == facts["search", "space", space.id]
+    assert spec == {name: facts["search", name, "run-2"] for name in spec}
+    assert {"COMPLETE": 5, "PRUNED": 2, "FAIL": 1} == facts["search", "trial_counts", "run-2"]
+    assert (verdicts, curves) == (
+        facts["metrics", "verdicts", evaluation.id],
+        facts["metrics", "curves", evaluation.id],
+    )
+    assert (True, "abc") == (facts["code", "dirty", dirty.id], facts["code", "commit", dirty.id])
+    assert ("code", "the tree of mine had changes that were not committed") in gaps(found)
+    run = facts["runs", "run-2", "run-2"]
+    assert ("process", "ann", 2, "SUCCEEDED") == (run["executor"], run["by"], run["attempts"], run["state"])
+    assert NOW.isoformat() == run["started_at"] == run["ended_at"]
+    moved = facts["promotions", "champion", model.id]
+    assert {"since": NOW.isoformat(), "until": None, "by": "bob", "reason": "better"} == moved
+    assert {"kind": "Predictions", "rows": 28} == facts["use", "december", scored.id]
