@@ -81,7 +81,7 @@ async def test_a_run_may_have_the_network(docker_executor: DockerExecutor, docke
 
 
 async def test_a_fork_bomb_is_held(docker_executor: DockerExecutor, docker_bench: Bench, engine: Engine) -> None:
-    """It gets the processes that it may have and not one more, and ends with the run."""
+    """It gets the processes that it may have and not one more, and ends with the run, whose last lines are kept."""
     code = """
 import os, time
 
@@ -101,6 +101,7 @@ def build(params):
     outcome = await docker_executor.wait(await docker_executor.start(workspace))
 
     assert S.TIMED_OUT == outcome.state
+    assert "forked " in outcome.log_tail
     said = (await whole_log(docker_executor, workspace)).split("forked ")[1]
     assert 20 < int(said.split()[0]) < 40
     left = await engine.ask(lambda client: client.containers.list(filters={"name": launch.name(workspace, 0)}))
@@ -159,6 +160,17 @@ def build(params):
     told = docker_bench.exchange.told
     assert ["COMPLETE", "FAIL", "COMPLETE"] == [told[number]["state"] for number in range(3)]
     assert "out of memory" in told[1]["error"]
+
+
+async def test_the_last_lines_of_what_ran_out_of_memory(docker_executor: DockerExecutor, docker_bench: Bench) -> None:
+    """Work that the kernel ends without a word of its own leaves the last lines of its log with its reason."""
+    code = calling("print('hungry', flush=True)\n    held = [b'x' * 1_000_000 for _ in range(100_000)]")
+    workspace = docker_bench.fit(code, limits=Limits(memory_bytes=400 * MEBIBYTE, seconds=60))
+
+    outcome = await docker_executor.wait(await docker_executor.start(workspace))
+
+    assert (S.FAILED, "OOM") == (outcome.state, outcome.reason), outcome
+    assert "hungry\n" in outcome.log_tail
 
 
 async def test_notes_cannot_lead_elsewhere(
