@@ -75,32 +75,54 @@ async def resolve(
         theirs = await conda.solve(channels, conda_packages, version=version, settings=settings, log=log)
     brought = next((each["version"] for each in theirs if each["name"] == "python"), None)
     python, version = (Path(sys.executable), brought) if brought else await find_python(version, settings)
-    text = await _compile(wanted, theirs, python=python, version=version, settings=settings, log=log)
+    given = [(each["name"], each["version"]) for each in theirs]
+    held = [each for each in given if PLAIN.fullmatch(each[1])]
+    text = await _compile(wanted, given, held, python=python, version=version, settings=settings, log=log)
     locked = sorted((name, found) for name, found in LOCKED.findall(text))
     head = conda.explicit(theirs) if theirs else ""
     return Lock(text=head + text, locked=locked, platform=platform(), version=version, conda=theirs)
 
 
+async def resolve_beside(
+    packages: Sequence[str],
+    given: Sequence[tuple[str, str]],
+    *,
+    version: str,
+    settings: Settings,
+    log: Log,
+    target: str | None = None,
+) -> str:
+    """The lock of what is missing of *packages* where the packages *given*, (name, version), are there and stay.
+
+    Raises:
+        ExecutionFailed: RESOLUTION with the resolver's own words, or UNAVAILABLE when the index does not answer.
+    """
+    python = Path(sys.executable)
+    return await _compile(
+        packages, given, given, python=python, version=version, settings=settings, log=log, target=target
+    )
+
+
 async def _compile(
     wanted: Sequence[str],
-    theirs: Sequence[Mapping[str, str]],
+    given: Sequence[tuple[str, str]],
+    held: Sequence[tuple[str, str]],
     *,
     python: Path,
     version: str,
     settings: Settings,
     log: Log,
+    target: str | None = None,
 ) -> str:
-    """The requirements of pip with their hashes, without what conda brings, and such that they go with that."""
+    """The requirements of pip with their hashes, without what is *given*, and such that they go with what is *held*."""
     arguments = ["pip", "compile", "-", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
     arguments += ["--no-emit-index-url", "--no-emit-find-links", "--python", str(python), "--python-version", version]
+    arguments += ["--python-platform", target] if target else []
     async with _scratch(settings) as folder:
-        if theirs:
-            given = "".join(
-                f"{each['name']}=={each['version']}\n" for each in theirs if PLAIN.fullmatch(each["version"])
-            )
-            (folder / "constraints.txt").write_text(given)
+        if given:
+            (folder / "constraints.txt").write_text("".join(f"{name}=={version}\n" for name, version in held))
             arguments += ["--constraint", "constraints.txt"]
-            arguments += [word for each in theirs for word in ("--no-emit-package", each["name"])]
+            arguments += [word for name, _ in given for word in ("--no-emit-package", name)]
         lines = "".join(f"{each}\n" for each in sorted(wanted)).encode()
         code, text, said = await run_uv(arguments, settings=settings, cwd=folder, given=lines, log=log)
     if code:

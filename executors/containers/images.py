@@ -73,7 +73,12 @@ async def build(
 
 async def find(engine: Engine, recipe: Recipe) -> Mapping[str, Any] | None:
     """What the daemon knows of the image made by a recipe; of several the oldest, None when there is none."""
-    labels = [f"{LABEL_ENVIRONMENT}={recipe.environment}", f"{LABEL_RECIPE}={recipe.digest}"]
+    return await find_by(engine, {LABEL_ENVIRONMENT: recipe.environment, LABEL_RECIPE: recipe.digest})
+
+
+async def find_by(engine: Engine, labelled: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """What the daemon knows of the image with these labels; of several the oldest, None when there is none."""
+    labels = [f"{name}={text}" for name, text in labelled.items()]
     images = await engine.ask(lambda client: client.api.images(filters={"label": labels, "dangling": False}))
     for image in sorted(images, key=lambda each: (each["Created"], each["Id"])):
         found = await inspect(engine, image["Id"])
@@ -125,7 +130,9 @@ async def _build(
         text = recipe.dockerfile(base, names, brings_python=brings_python, has_authorities=extra is not None)
         texts = {"Dockerfile": text.encode()} | ({"authorities.pem": extra.read_bytes()} if extra else {})
         await run_sync(context.write, root / "context.tar", order, texts)
-        await _send(engine, recipe, root / "context.tar", settings=settings, log=log)
+        fetching = {"network": settings.build_network or None, "proxy": settings.proxy}
+        given = fetching if recipe.system_packages else {}
+        await send(engine, root / "context.tar", tag=recipe.tag, log=log, **given)
 
 
 def _asked(environment: Artifact) -> list[str]:
@@ -176,7 +183,7 @@ async def _platform(engine: Engine, recipe: Recipe, base: str) -> str:
         raise _unfit(recipe, f"it has Python {seen['version']}, and the environment is of {recipe.version}")
     if recipe.platform not in (None, seen["platform"]):
         raise _unfit(recipe, f"it is {seen['platform']}, and the environment was locked for {recipe.platform}")
-    return _wheels(str(seen["platform"]).partition("-")[2], *seen["libc"])
+    return wheels(str(seen["platform"]).partition("-")[2], *seen["libc"])
 
 
 async def _machine(engine: Engine, recipe: Recipe, base: str) -> str:
@@ -188,7 +195,8 @@ async def _machine(engine: Engine, recipe: Recipe, base: str) -> str:
     return f"{machine}-manylinux_2_28"
 
 
-def _wheels(machine: str, libc: str, version: str) -> str:
+def wheels(machine: str, libc: str, version: str) -> str:
+    """The platform of a machine with this C library, in uv's words."""
     if libc != "glibc":
         return f"{machine}-unknown-linux-musl"
     minor = int(version.split(".")[1])
@@ -199,9 +207,14 @@ def _unfit(recipe: Recipe, why: str) -> ExecutionFailed:
     return ExecutionFailed(f"the base image {recipe.base} does not fit: {why}", reason="ENVIRONMENT")
 
 
-async def _send(engine: Engine, recipe: Recipe, archive: Path, *, settings: Settings, log: Log) -> None:
-    """Let the daemon build the context *archive*, and carry over what it says."""
-    proxy = settings.proxy if recipe.system_packages else ""
+async def send(
+    engine: Engine, archive: Path, *, tag: str, log: Log, network: str | None = "none", proxy: str | None = None
+) -> None:
+    """Let the daemon build the context *archive*, and carry over what it says.
+
+    Args:
+        proxy: for what the build fetches, "" for the daemon's own; None where it fetches nothing.
+    """
     # Docker keeps these two, and only these, out of the image and of its history.
     arguments = {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy} if proxy else {}
     said: list[str] = []
@@ -210,10 +223,10 @@ async def _send(engine: Engine, recipe: Recipe, archive: Path, *, settings: Sett
             lambda client: client.api.build(
                 fileobj=stream,
                 custom_context=True,
-                tag=recipe.tag,
+                tag=tag,
                 buildargs=arguments,
-                use_config_proxy=bool(recipe.system_packages),
-                network_mode=(settings.build_network or None) if recipe.system_packages else "none",
+                use_config_proxy=proxy is not None,
+                network_mode=network,
                 rm=True,
                 forcerm=True,
                 decode=True,

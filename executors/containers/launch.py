@@ -154,18 +154,19 @@ def environ(workspace: Workspace, slot: int) -> dict[str, str]:
 def mounts(workspace: Workspace) -> list[dict[str, Any]]:
     """What of the worker's machine is seen inside: the workspace, our part of the work, and the API's socket."""
     root, job = workspace.root.resolve(), folder.read(workspace.root / "job.json") or {}
-    seen = [_mount(root / "scratch", WORK, writable=True), _mount(root / "inside.json", f"{WORK}/job.json")]
-    seen += [_mount(root / "out", f"{WORK}/out", writable=True), _mount(root / "notes", f"{WORK}/slots", writable=True)]
-    seen += [_mount(root / each, f"{WORK}/{each}") for each in _given(root)]
+    seen = [mount(root / "scratch", WORK, writable=True), mount(root / "inside.json", f"{WORK}/job.json")]
+    seen += [mount(root / "out", f"{WORK}/out", writable=True), mount(root / "notes", f"{WORK}/slots", writable=True)]
+    seen += [mount(root / each, f"{WORK}/{each}") for each in _given(root)]
     if not workspace.prepared.command:
-        seen += [_mount(root / PROGRAM / each, f"{INSIDE}/{each}") for each in PARTS]
+        seen += [mount(root / PROGRAM / each, f"{INSIDE}/{each}") for each in PARTS]
     if job.get("protocol"):
         socket = _address(str(job["protocol"]["url"]), network=workspace.network)[1]
-        seen += [_mount(socket.resolve(), SOCKETS)] if socket else []
+        seen += [mount(socket.resolve(), SOCKETS)] if socket else []
     return seen
 
 
-def _mount(source: Path, target: str, *, writable: bool = False) -> dict[str, Any]:
+def mount(source: Path, target: str, *, writable: bool = False) -> dict[str, Any]:
+    """A path of this machine as it is seen inside, read-only unless *writable*."""
     return {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": not writable}
 
 

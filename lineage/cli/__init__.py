@@ -12,6 +12,7 @@ def main() -> int:
         cycle,
         discovery,
         intake,
+        notebooks,
         plans,
         promotions,
         schedules,

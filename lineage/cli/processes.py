@@ -28,9 +28,9 @@ PR_SET_PDEATHSIG = 1
 TAIL_BYTES = 8 * 1024
 
 
-def command(module: str) -> list[str]:
+def command(module: str, *arguments: str) -> list[str]:
     """The command that runs *module*; -P keeps the present folder out of the search for it."""
-    return [sys.executable, "-P", "-m", module]
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def environ(settings: Settings) -> dict[str, str]:
@@ -46,10 +46,10 @@ def environ(settings: Settings) -> dict[str, str]:
     return found
 
 
-def become(module: str, settings: Settings) -> NoReturn:
+def become(module: str, settings: Settings, *arguments: str) -> NoReturn:
     """Go on as `python -m module`: signals and the exit code are its own."""
     sys.stdout.flush()
-    os.execve(sys.executable, command(module), environ(settings))
+    os.execve(sys.executable, command(module, *arguments), environ(settings))
 
 
 class Child:

@@ -99,7 +99,7 @@ def served(path: Path, **settings: str) -> Iterator[tuple[Client, dict[str, int]
         assert process.stdout is not None
         try:
             greeting = json.loads(process.stdout.readline())
-            with Client(greeting["url"], patience=120) as client:
+            with Client(greeting["url"], settings.get("token"), patience=120) as client:
                 yield client, {**greeting["pids"], "up": process.pid}
         finally:
             process.terminate()

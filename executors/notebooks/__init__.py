@@ -1,0 +1,1 @@
+"""Notebooks: JupyterLab in a container of an environment, with the client beside the environment's own packages."""
