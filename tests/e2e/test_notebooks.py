@@ -91,7 +91,9 @@ def opened(world: World, folder: Path) -> Iterator[Opened]:
     """A notebook of *folder*, ended by Ctrl-C if it has not been ended otherwise."""
     with subprocess.Popen(command(folder), env=environ(world), stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield Opened(process)
+            notebook = Opened(process)
+            with notebook.jupyter.http:
+                yield notebook
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=60)
