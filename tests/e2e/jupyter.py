@@ -19,7 +19,7 @@ class Jupyter:
         parts = urlsplit(address)
         self.place, self.token = parts.netloc, parse_qs(parts.query)["token"][0]
         self.http = httpx.Client(
-            base_url=f"http://{self.place}", headers={"Authorization": f"token {self.token}"}, timeout=60
+            base_url=f"http://{self.place}", headers={"Authorization": f"token {self.token}"}, timeout=SECONDS
         )
 
     def open(self, name: str, *cells: str) -> "Kernel":
@@ -55,7 +55,7 @@ class Kernel:
         url = f"ws://{self._jupyter.place}/api/kernels/{self.id}/channels"
         headers = {"Authorization": f"token {self._jupyter.token}"}
         asked = uuid.uuid4().hex
-        with connect(url, additional_headers=headers, max_size=None) as socket:
+        with connect(url, additional_headers=headers, max_size=None, open_timeout=SECONDS) as socket:
             socket.send(json.dumps(_request(asked, code)))
             return _answer(socket, asked)
 
