@@ -126,6 +126,8 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Months]:
         months = Months(client, files, receiver)
         first_month(months, path)
         yield months
+        client.undeploy(NAME)
+        months.until(lambda: not client.deployments())
 
 
 def first_month(months: Months, path: Path) -> None:
