@@ -1,12 +1,13 @@
 """compose.yaml: Docker Compose accepts it, and it promises what the documentation says."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.e2e import stacks
 
 pytestmark = pytest.mark.docker
 
@@ -17,11 +18,10 @@ SERVICES = {"neo4j", "api", "worker"}
 @pytest.fixture(scope="module")
 def command() -> list[str]:
     """Docker Compose: the plugin, or the program of its own."""
-    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
-        return ["docker", "compose"]
-    if shutil.which("docker-compose") is None:
-        pytest.skip("there is no Docker Compose: install its plugin, or Debian's package docker-compose")
-    return ["docker-compose"]
+    found = stacks.compose()
+    if found is None:
+        pytest.skip(stacks.NO_COMPOSE)
+    return found
 
 
 def test_compose_accepts_the_file_and_publishes_the_api_alone(command: list[str]) -> None:

@@ -34,10 +34,12 @@ class World:
     pids: dict[str, int]
     inputs: dict[str, Any]
     code: Path
+    token: str = ""
 
     def ask(self, query: str, **variables: Any) -> Any:
         """The answer of a GraphQL client that is not ours."""
-        transport = HTTPXTransport(url=f"{self.client.url}/graphql", timeout=60)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        transport = HTTPXTransport(url=f"{self.client.url}/graphql", headers=headers, timeout=60)
         with GraphQL(transport=transport) as session:
             return session.execute(GraphQLRequest(query, variable_values=variables))
 
