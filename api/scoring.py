@@ -4,6 +4,7 @@ A prediction changes nothing, so one whose replica went away in the midst of it 
 """
 
 import itertools
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from api.context import Services
 from api.raw import Raw
 from api.telemetry import Metrics
 from lineage import sockets
-from lineage.endpoints import Endpoint, endpoint_id
+from lineage.endpoints import SOCKET, Endpoint, endpoint_id
 from lineage.errors import InvalidInput, NotFound, Unavailable
 
 ROUTE_SECONDS = 1.0  # that a route is used before the graph is asked again; replicas drain for longer
@@ -49,6 +50,25 @@ class Target:
         return known[next(self.turns) % len(known)] if known else None
 
 
+class Line:
+    """Connections to one replica; what it may put in the place of its socket leads nowhere else."""
+
+    def __init__(self, socket: str) -> None:
+        """Raise OSError where there is no such socket."""
+        self._place = sockets.held(socket.removesuffix(SOCKET), SOCKET)
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(path=sockets.reached(self._place), limit=CONNECTIONS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=TIMEOUT,
+        )
+
+    async def close(self) -> None:
+        """Close them all."""
+        await self.session.close()
+        os.close(self._place)
+
+
 class Scoring:
     """Forwards requests over the replicas' sockets."""
 
@@ -56,7 +76,7 @@ class Scoring:
         self.services, self.metrics = services, metrics
         self._raw = Raw(services.store)
         self._targets: dict[str, Target] = {}
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._lines: dict[str, Line] = {}
 
     def routes(self) -> list[BaseRoute]:
         """The routes, to be mounted at the root."""
@@ -94,7 +114,7 @@ class Scoring:
                 answer = await self._ask(socket, method, path, body, content_type)
             except aiohttp.SocketTimeoutError:
                 return _failed(504, f"the model took longer than {SCORE_SECONDS:.0f} s")
-            except aiohttp.ClientError:
+            except (aiohttp.ClientError, OSError):
                 if time.monotonic() > until:
                     return _failed(503, f"no replica of {name!r} answers")
                 is_fresh = True
@@ -106,7 +126,7 @@ class Scoring:
 
     async def _ask(self, socket: str, method: str, path: str, body: bytes, content_type: str) -> Response:
         headers = {"Content-Type": content_type or "none"}
-        session = self._session(socket)
+        session = self._line(socket).session
         asking = session.request(method, f"http://replica/{path}", data=body, headers=headers, allow_redirects=False)
         async with asking as found:
             passed = {name: found.headers[name] for name in PASSED if name in found.headers}
@@ -137,26 +157,21 @@ class Scoring:
         await self._tidy()
         return self._targets[id]
 
-    def _session(self, socket: str) -> aiohttp.ClientSession:
-        if socket not in self._sessions:
-            self._sessions[socket] = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(path=sockets.short(socket), limit=CONNECTIONS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                timeout=TIMEOUT,
-            )
-        return self._sessions[socket]
+    def _line(self, socket: str) -> Line:
+        if socket not in self._lines:
+            self._lines[socket] = Line(socket)
+        return self._lines[socket]
 
     async def _tidy(self) -> None:
         """Close the connections to replicas that no endpoint has any more."""
         known = {each.socket for target in self._targets.values() for each in target.endpoint.replicas}
-        for socket in [each for each in self._sessions if each not in known]:
-            await self._sessions.pop(socket).close()
+        for socket in [each for each in self._lines if each not in known]:
+            await self._lines.pop(socket).close()
 
     async def close(self) -> None:
         """Close all connections."""
-        while self._sessions:
-            await self._sessions.popitem()[1].close()
+        while self._lines:
+            await self._lines.popitem()[1].close()
 
 
 def _failed(status: int, message: str) -> Response:

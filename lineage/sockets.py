@@ -1,10 +1,11 @@
-"""Unix sockets whose paths are longer than the kernel takes, by way of a short link to their folder."""
+"""Unix sockets whose paths are longer than the kernel takes, or lie where others may put links in their place."""
 
 import atexit
 import functools
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,30 @@ def short(path: str) -> str:
     with suppress(FileExistsError):
         link.symlink_to(folder)
     return str(link / name)
+
+
+def held(folder: str, name: str) -> int:
+    """A descriptor of the socket *name* below *folder*, to be connected to by `reached` and closed by the caller.
+
+    Whoever may write below *folder* cannot lead elsewhere: no link there is followed. Raise OSError where there is no
+    socket.
+    """
+    place = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    for part in name.split("/"):
+        try:
+            inner = os.open(part, os.O_PATH | os.O_NOFOLLOW, dir_fd=place)
+        finally:
+            os.close(place)
+        place = inner
+    if not stat.S_ISSOCK(os.fstat(place).st_mode):
+        os.close(place)
+        raise ConnectionRefusedError(f"{folder}/{name} is no socket")
+    return place
+
+
+def reached(place: int) -> str:
+    """A path of the socket that is held as *place*."""
+    return f"/proc/self/fd/{place}"
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """One replica while a controller looks after it: started or adopted, asked for its health, ended."""
 
+import os
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from executors.serving.launcher import Launcher
 from executors.together import together
 from lineage import sockets
 from lineage.artifacts import Artifact
-from lineage.endpoints import Replica, ReplicaState
+from lineage.endpoints import SOCKET, Replica, ReplicaState
 from lineage.errors import ExecutionFailed, LineageError
 from lineage.runs import Outcome, RunState
 
@@ -85,20 +86,18 @@ class Scorer:
 
     async def _watch(self, running: Running) -> None:
         """Ask for its health, and stop it when it gives no sign of it or when it is to retire."""
-        transport = httpx.AsyncHTTPTransport(uds=sockets.short(self.replica.socket))
         deadline = time.monotonic() + self.launcher.settings.start_timeout
         unanswered = 0
-        async with httpx.AsyncClient(transport=transport, base_url="http://replica", timeout=PING_TIMEOUT) as client:
-            while not self.is_retiring:
-                if await _answers(client):
-                    unanswered = 0
-                    self._now_healthy()
-                else:
-                    unanswered += 1
-                if unanswered >= PINGS if self.healthy_at else time.monotonic() > deadline:
-                    log.warning("replica.silent", replica=self.replica.id, deployment=self.deployment.id)
-                    break
-                await anyio.sleep(PING_SECONDS if self.healthy_at else FIRST_PING_SECONDS)
+        while not self.is_retiring:
+            if await _answers(self.replica):
+                unanswered = 0
+                self._now_healthy()
+            else:
+                unanswered += 1
+            if unanswered >= PINGS if self.healthy_at else time.monotonic() > deadline:
+                log.warning("replica.silent", replica=self.replica.id, deployment=self.deployment.id)
+                break
+            await anyio.sleep(PING_SECONDS if self.healthy_at else FIRST_PING_SECONDS)
         if self.is_retiring and self.healthy_at:
             await anyio.sleep(DRAIN_SECONDS)
         await self._executor.stop(running, grace=self.launcher.settings.cancel_grace)
@@ -116,11 +115,20 @@ class Scorer:
         self.replica = replace(self.replica, state=ReplicaState.DRAINING)
 
 
-async def _answers(client: httpx.AsyncClient) -> bool:
+async def _answers(replica: Replica) -> bool:
+    """Whether the replica says that it is well; whatever it may put in the place of its socket leads nowhere else."""
     try:
-        return (await client.get("/ping")).status_code == 200
+        place = sockets.held(replica.root, SOCKET)
+    except OSError:
+        return False
+    try:
+        transport = httpx.AsyncHTTPTransport(uds=sockets.reached(place))
+        async with httpx.AsyncClient(transport=transport, base_url="http://replica", timeout=PING_TIMEOUT) as client:
+            return (await client.get("/ping")).status_code == 200
     except httpx.HTTPError:
         return False
+    finally:
+        os.close(place)
 
 
 def _lost() -> Outcome:
