@@ -97,6 +97,8 @@ class Run:
     ended_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     attempt_started_at: datetime | None = None
+    #: Whether it was leased to go on with what an earlier worker has begun.
+    recovering: bool = False
     #: When the work itself was last heard of, by the run protocol.
     last_beat_at: datetime | None = None
     phase: str | None = None

@@ -121,8 +121,11 @@ def _workspace(job: Job, name: str, place: Prepared, slots: int) -> Workspace:
 
 
 async def _adopt(job: Job, name: str, place: Prepared, slots: int) -> Running | None:
-    """What an earlier worker started and still runs, or has finished while nobody watched."""
-    if not (job.root / name / "job.json").exists():
+    """What an earlier worker started and still runs, or has finished while nobody watched.
+
+    Nothing where the run is tried again: what its last attempt came to is known, and would be the same.
+    """
+    if not (job.run.recovering or job.has_begun) or not (job.root / name / "job.json").exists():
         return None
     running = await job.executor.adopt(_workspace(job, name, place, slots))
     if running is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from executors.base import Prepared, Running
+from executors.base import Prepared, Running, Workspace
 from executors.exchange import Bench
 from executors.jobs import stage
 from executors.jobs.job import Job
@@ -135,3 +135,32 @@ async def test_what_is_heard_meanwhile_is_told(store: Store, settings: Settings,
         job.cancelled.set()
 
     assert ("application_1", "http://x", 0.5) == (first.application, first.tracking_url, first.progress)
+
+
+class Adopting(ProcessExecutor):
+    """Knows the work of every workspace."""
+
+    async def adopt(self, workspace: Workspace) -> Running | None:
+        return Running(workspace=workspace)
+
+
+async def test_what_has_ended_badly_is_not_adopted_when_it_is_tried_again(store: Store, settings: Settings) -> None:
+    """Work is adopted by who goes on with a run; who tries it again begins anew, or it would end as before for ever."""
+    job = await a_job(store, settings, Adopting(settings))
+    found = []
+    for state in (RunState.NEEDS_RECOVERY, RunState.QUEUED):
+        now = datetime.now(UTC)
+        folder = job.root / "fit"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "job.json").write_text('{"protocol": {"token": "t"}}')
+        await store.runs.give_back(job.lease, state, now=now, not_before=now)
+        lease = await store.runs.lease("w", executors=["process"], now=datetime.now(UTC), ttl=timedelta(minutes=5))
+        assert lease is not None
+        job = replace(job, lease=lease, has_begun=False, token=None)
+        place = Prepared(python=Path(sys.executable))
+
+        adopted = await stage._adopt(job, "fit", place, 1)
+        workspace = adopted.workspace if adopted else await stage._fresh(job, "fit", place, 1)
+        found.append((workspace.attempt, await stage._adopt(job, "fit", place, 1) is not None))
+
+    assert [(1, True), (2, False)] == found
