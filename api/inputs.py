@@ -169,7 +169,7 @@ class GitInput:
 
 @input_type
 class RegisterModelCodeInput(Named):
-    """A source tree with an entry point file.py:function that follows the contract build or train."""
+    """A source tree with an entry point file.py:function that follows the contract build, train or spark."""
 
     entry: str
     files: list[SourceFileInput]

@@ -115,7 +115,11 @@ class ModelCode(Artifact):
     """A source tree with an entry point."""
 
     entry: str | None = known("entry", parts.text, doc="The entry point, as file.py:function.")
-    contract: str | None = known("contract", parts.text, doc="What the entry point is: build(params) or train(run).")
+    contract: str | None = known(
+        "contract",
+        parts.text,
+        doc="What the entry point is: build(params), train(run), or spark: build(params) of Spark ML.",
+    )
     files: list[parts.FileEntry] = known("files", parts.files, empty=list, doc="The files of the tree.")
     git: parts.Git | None = known("git", parts.git, doc="Where the code came from.")
     feature_set: FeatureSet | None = named("feature_set", K.FEATURE_SET, doc="The features that it requires.")
@@ -234,7 +238,7 @@ class Evaluation(Artifact):
 class Model(Artifact):
     """A trained model: its file, and all that it was made of."""
 
-    format: str | None = known("format", parts.text, doc="How it is serialised: skops or pickle.")
+    format: str | None = known("format", parts.text, doc="How it is serialised: skops, pickle or spark.")
     task: str | None = known("task", parts.text, doc="classification or regression.")
     files: list[parts.FileEntry] = known("files", parts.files, empty=list, doc="Its files, in MLflow's layout.")
     signature: JSON | None = known("signature", parts.anything, doc="What goes in and what comes out.")

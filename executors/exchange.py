@@ -155,7 +155,11 @@ class Bench:
             (root / "data" / f"{split}.parquet").write_bytes(data)
         if code is not None:
             (root / "code" / "model.py").write_text(code)
-            job["code"] = {"path": "code", "entry": f"model.py:{contract}", "contract": contract}
+            job["code"] = {
+                "path": "code",
+                "entry": f"model.py:{'train' if contract == 'train' else 'build'}",
+                "contract": contract,
+            }
         body = {
             "protocol": {"url": self.url, "token": self.exchange.token, "patience": 20, "beat": 0.2},
             "seed": 7,

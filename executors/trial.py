@@ -25,9 +25,10 @@ if __package__ in (None, ""):  # run as a file: the folder must not be searched,
     _package.__path__ = [_here]
     sys.modules["executors"] = _package
 
-from executors.inside import results, saving, scoring, serve, verdicts
+from executors.inside import results, scoring, serve, verdicts
 from executors.inside.handle import Handle, Pruned
-from executors.inside.program import Program, guarded, seed_all
+from executors.inside.learner import Learner
+from executors.inside.program import Program, seed_all
 from executors.inside.protocol import Heart, Protocol
 from executors.inside.tables import Tables
 from executors.inside.verdicts import Canceled, End, InvalidJob, Stale, Terminated, UserCode, need
@@ -47,6 +48,7 @@ class Trial:
         self.seed = int(job.get("seed") or 0)
         self.metrics = list(job.get("metrics") or ())
         self.tables = Tables(root, job)
+        self.learner = _learner(root, job, self.tables, slot)
 
     def run(self) -> None:
         """Do the job in the mode it asks for."""
@@ -69,7 +71,7 @@ class Trial:
         code = self.job["code"]
         seed_all(self.seed)
         program = Program(self.root / code.get("path", "code"), code["entry"], code.get("contract", "build"))
-        need("sklearn", "scikit-learn")
+        self.learner.ready()
         return program
 
     def tune(self) -> None:
@@ -78,7 +80,7 @@ class Trial:
             raise InvalidJob("tuning needs the run protocol")
         program = self._program()
         results.info(self.out, task=self.task, code=program.seen)
-        self.tables.y("train")  # a fault of the data is one of the job, not of each trial
+        self.learner.check()
         while not (asked := self.protocol.ask()).get("done"):
             trial = asked.get("trial")
             if trial is None:
@@ -134,9 +136,8 @@ class Trial:
         handle = self._train(program, params, number)
         values = dict(handle.metrics)
         if handle.model is not None:
-            predicted = scoring.predict(handle.model, self.tables.x(split), self.task)
-            values |= scoring.measure(self.tables.y(split), predicted, self.metrics, required=objective)
-            if self.protocol is not None and program.contract == "build" and objective in values:
+            values |= self.learner.measure(handle.model, split, self.metrics, required=objective)
+            if self.protocol is not None and program.contract != "train" and objective in values:
                 self.protocol.report(number, 0, values[objective])
         if objective not in values and handle.last_reported is not None:
             values[objective] = handle.last_reported
@@ -147,21 +148,12 @@ class Trial:
     def _train(self, program: Program, params: dict[str, Any], number: int | None) -> Handle:
         seed_all(self.seed)
         handle = Handle(dict(params), self.tables, seed=self.seed, protocol=self.protocol, trial=number)
-        if program.contract == "build":
-            estimator = program.call(dict(params))
-            if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
-                raise UserCode(f"build() returned a {type(estimator).__name__}, which has no fit and predict")
-            guarded(estimator.fit, self.tables.x("train"), self.tables.y("train"))
-            handle.model = estimator
-            return handle
         try:
-            returned = program.call(handle)
+            self.learner.fit(program, handle)
         except UserCode as error:
             if isinstance(error.__cause__, Pruned):
                 raise error.__cause__ from None
             raise
-        if handle.model is None and hasattr(returned, "predict"):
-            handle.model = returned
         return handle
 
     def fit(self) -> None:
@@ -171,15 +163,13 @@ class Trial:
         if handle.model is None:
             raise UserCode("train() did not save a model: call run.save(model) or return it")
         model = handle.model
-        allowed = bool(self.job.get("allow_pickle") or (self.job.get("model") or {}).get("allow_pickle"))
-        file = saving.save(model, self.out, program.format, allow_pickle=allowed)
+        file = self.learner.save(model, self.out, program.format)
         asked = (self.job.get("predict") or {}).get("splits")
         splits = [split for split in self.tables.paths if split != "train"] if asked is None else asked
         scores = {}
         for split in splits:
-            predicted = scoring.predict(model, self.tables.x(split), self.task)
-            results.predictions(self.out / "predictions" / f"{split}.parquet", self.tables, split, predicted)
-            scores[split] = scoring.measure(self.tables.y(split), predicted, self.metrics)
+            path = self.out / "predictions" / f"{split}.parquet"
+            scores[split] = self.learner.predict(model, split, path, metrics=self.metrics)
         self._close(model, code=program.seen, model=file, metrics=scores, logged=handle.metrics)
 
     def predict(self) -> None:
@@ -187,29 +177,30 @@ class Trial:
         asked = self.job.get("predict") or {}
         self.tables.paths |= asked.get("data") or {}
         splits = list(asked.get("data") or asked.get("splits") or self.tables.paths)
-        model, given = self._loaded(), self.job["model"]
+        model, given = self.learner.load(), self.job["model"]
         for split in splits:
-            predicted = scoring.predict(model, self.tables.x(split), self.task)
             name = "predictions.parquet" if len(splits) == 1 else f"predictions/{split}.parquet"
-            results.predictions(self.out / name, self.tables, split, predicted)
+            self.learner.predict(model, split, self.out / name)
         self._close(model, model={name: given[name] for name in ("sha256", "path")})
 
     def serve(self) -> None:
         """Answer requests with a model that was trained before."""
-        serve.serve(self._loaded(), self.job)
-
-    def _loaded(self) -> Any:
-        if self.job.get("code"):
-            sys.path.insert(0, str(self.root / self.job["code"].get("path", "code")))
-        need("sklearn", "scikit-learn")
-        seed_all(self.seed)
-        return saving.load(self.root, self.job["model"])
+        serve.serve(self.learner.load(), self.job)
 
     def _close(self, fitted: Any, **known: Any) -> None:
-        classes: Any = getattr(fitted, "classes_", None) if self.task == "classification" else None
-        listed = classes.tolist() if hasattr(classes, "tolist") else classes
-        results.info(self.out, task=self.task, classes=listed, seed=self.seed, **known)
+        results.info(self.out, task=self.task, seed=self.seed, **self.learner.known(fitted), **known)
         results.manifest(self.out)
+
+
+def _learner(root: Path, job: dict[str, Any], tables: Tables, slot: str) -> Learner:
+    """What the model's code, or the model, wants to learn by."""
+    if "spark" not in ((job.get("code") or {}).get("contract"), (job.get("model") or {}).get("format")):
+        return Learner(root, job, tables)
+    try:
+        from executors.spark_yarn.inside.learner import SparkLearner
+    except ModuleNotFoundError as error:
+        raise InvalidJob("a model of Spark ML lives on a cluster: use the executor spark_yarn") from error
+    return SparkLearner(root, job, tables, slot)
 
 
 def main(arguments: list[str] | None = None) -> int:

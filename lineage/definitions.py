@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from lineage import notebooks, trees
+from lineage import models, notebooks, trees
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, digest_of
 from lineage.data import features as sql
 from lineage.errors import InvalidInput
@@ -20,7 +20,8 @@ from lineage.searchspace import SearchSpace
 from lineage.store import Store
 
 CODE_LIMIT = 8 * 1024 * 1024  # bytes of source that one ModelCode may have
-CONTRACTS = ("build", "train")
+#: What an entry point is called for: see docs/training.md.
+CONTRACTS = ("build", "train", models.SPARK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class SourceFile:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterModelCode(Named):
-    """A source tree with an entry point `file.py:function` that follows the contract `build` or `train`.
+    """A source tree with an entry point `file.py:function` that follows the contract `build`, `train` or `spark`.
 
     *notebook* is the .ipynb that it was developed in.
     """

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from lineage import sparkml
 from lineage.errors import InvalidInput
 
 #: Types inside scikit-learn's own estimators that skops does not trust by itself, found by saving every estimator of
@@ -34,6 +35,8 @@ ALLOWED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
+#: The contract of code that builds what Spark ML fits, and the format of what comes of it; and where both can run.
+SPARK, CLUSTER = "spark", "spark_yarn"
 MEMBERS, BYTES = 100_000, 4 * 1024**3  # what a .skops file may hold before it is taken for a bomb
 EPOCH = (1980, 1, 1, 0, 0, 0)
 EXAMPLE_ROWS = 5
@@ -144,7 +147,7 @@ def layout(
     example: Sequence[Mapping[str, Any]],
     requirements: Sequence[str],
     python_version: str,
-    sklearn_version: str,
+    versions: Mapping[str, str],
     created_at: datetime,
 ) -> None:
     """Write MLflow's files around the model file that *root* already holds.
@@ -152,25 +155,15 @@ def layout(
     Args:
         example: a few rows of the features.
         requirements: packages with their exact versions, as of the lock that the model was trained under.
+        versions: packages that were seen inside, with theirs.
     """
-    form = "skops" if model_file.endswith(".skops") else "pickle"
-    flavors = {
-        "python_function": {
-            "loader_module": "mlflow.sklearn",
-            "model_path": model_file,
-            "predict_fn": "predict",
-            "python_version": python_version,
-            "env": {"virtualenv": "python_env.yaml", "conda": "conda.yaml"},
-        },
-        "sklearn": {
-            "pickled_model": model_file,
-            "serialization_format": form,
-            "sklearn_version": sklearn_version,
-            **({"skops_trusted_types": list(ALLOWED_TYPES)} if form == "skops" else {}),
-        },
+    loader, flavor = _flavor(model_file, versions)
+    surroundings = {
+        "python_version": python_version,
+        "env": {"virtualenv": "python_env.yaml", "conda": "conda.yaml"},
     }
     described = {
-        "flavors": flavors,
+        "flavors": {"python_function": {**loader, **surroundings}, **flavor},
         "model_size_bytes": (root / model_file).stat().st_size,
         "saved_input_example_info": {
             "artifact_path": "input_example.json",
@@ -191,6 +184,25 @@ def layout(
     _write(root / "requirements.txt", "".join(f"{each}\n" for each in requirements))
     _write(root / "input_example.json", json.dumps(split))
     _write(root / "serving_input_example.json", json.dumps({"dataframe_split": split}))
+
+
+def _flavor(model_file: str, versions: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How MLflow's `python_function` finds the loader of a model, and the flavor of its own that the model has."""
+    if model_file == sparkml.FILE:
+        version = versions.get("pyspark", "")
+        seen = {"model_class": sparkml.CLASS, "pyspark_version": version}
+        return {"loader_module": "mlflow.spark", "data": sparkml.FOLDER}, {
+            "spark": {"model_data": sparkml.FOLDER, "code": None, **seen}
+        }
+    form = "skops" if model_file.endswith(".skops") else "pickle"
+    own = {
+        "pickled_model": model_file,
+        "serialization_format": form,
+        "sklearn_version": versions.get("scikit-learn", ""),
+        **({"skops_trusted_types": list(ALLOWED_TYPES)} if form == "skops" else {}),
+    }
+    loader = {"loader_module": "mlflow.sklearn", "model_path": model_file, "predict_fn": "predict"}
+    return loader, {"sklearn": own}
 
 
 def _split(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from importlib.metadata import entry_points
 from typing import Any
 
-from lineage import environments
+from lineage import environments, models
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.definitions import Named
 from lineage.errors import InvalidInput
@@ -271,6 +271,25 @@ def _check_resources(given: Resources) -> None:
             raise InvalidInput(f"resources: {name} must be greater than 0, not {value}", field="resources")
 
 
+async def _check_place(store: Store, kind: RunKind, input: Started, used: Sequence[str]) -> None:
+    """Raise InvalidInput where code or a model of Spark ML would have to run anywhere else than on a cluster."""
+    for each in (await store.artifacts.by_ids(used)).values():
+        if models.SPARK not in (each.body.get("contract"), each.body.get("format")):
+            continue
+        what = (
+            f"the model {each.name!r} is one of Spark ML, and"
+            if each.kind is K.MODEL
+            else f"{each.name!r} builds for Spark ML, and"
+        )
+        if kind is RunKind.DEPLOY:
+            raise InvalidInput(
+                f"{what} cannot be served online: score rows in batch, executor spark_yarn", field="model"
+            )
+        if input.executor != models.CLUSTER:
+            message = f"{what} lives on a cluster: use the executor {models.CLUSTER}, not {input.executor}"
+            raise InvalidInput(message, field="executor")
+
+
 async def queue(
     store: Store,
     kind: RunKind,
@@ -287,6 +306,7 @@ async def queue(
         raise InvalidInput.unknown("executor", input.executor, known, field="executor")
     _between("maxAttempts", input.max_attempts, 10)
     _check_resources(input.resources)
+    await _check_place(store, kind, input, used)
     spec = {name: value for name, value in asdict(input).items() if name not in {"idempotency_key", "executor"}}
     run = Run(
         id=new_run_id(),

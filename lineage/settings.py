@@ -112,6 +112,9 @@ class Settings:
     spark_executors: int = _setting(
         2, "Executors of Spark that the rows of a batch are spread over", least=1, most=1000
     )
+    spark_classes: str = _setting(
+        "", "Classes beside Spark's own that models of Spark ML may hold, comma separated; `name.*` is a whole package"
+    )
     spark_proxy_user: str = _setting("", "User that applications are submitted for, as of spark-submit --proxy-user")
     yarn_queue: str = _setting("", "Queue that applications are submitted to; by default YARN's own default")
     queue_items: int = _setting(

@@ -85,7 +85,13 @@ def test_a_library_has_one_home(library: str) -> None:
 
 def test_what_runs_inside_needs_the_standard_library_alone() -> None:
     """The trial and the shepherd load under any interpreter: their own parts and the standard library."""
-    own = ("executors.inside", "executors.herding", "executors.trial", "executors.shepherd")
+    own = (
+        "executors.inside",
+        "executors.herding",
+        "executors.trial",
+        "executors.shepherd",
+        "executors.spark_yarn.inside",
+    )
     found = {
         (path, name)
         for path in sources()

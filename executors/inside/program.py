@@ -1,4 +1,4 @@
-"""The model's own code: seen whole before it runs, loaded once, called under one of its two contracts."""
+"""The model's own code: seen whole before it runs, loaded once, called under one of its contracts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK = 1024 * 1024
+CONTRACTS = ("build", "train", "spark")
 
 
 def sha256_of(path: Path) -> str:
@@ -45,11 +46,11 @@ def seed_all(seed: int) -> None:
 
 
 class Program:
-    """A loaded source tree; *entry* is `file.py:function`, *contract* `build` or `train`."""
+    """A loaded source tree; *entry* is `file.py:function`, *contract* `build`, `train` or `spark`."""
 
     def __init__(self, root: Path, entry: str, contract: str) -> None:
-        if contract not in ("build", "train"):
-            raise InvalidJob(f"the contract {contract!r} is neither 'build' nor 'train'")
+        if contract not in CONTRACTS:
+            raise InvalidJob(f"unknown contract {contract!r}; known: {', '.join(CONTRACTS)}")
         self.contract = contract
         self.seen = tree(root)
         self._module, self._function = _load(root, entry)

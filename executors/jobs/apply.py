@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from executors.jobs import stage
 from executors.jobs.job import Job, Landing
-from executors.jobs.landing import measured
+from executors.jobs.landing import approve, measured
 from lineage import models
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.data import splits
@@ -86,6 +86,8 @@ async def predicted(
     """Predict the rows of a Parquet file in the artifact store, in the environment of the model."""
     environment = await job.store.artifacts.one(await environment_of(job.store, model), K.ENVIRONMENT)
     body = model.body
+    if body["format"] == models.SPARK:
+        await _approved(job, model)
     spec: dict[str, Any] = {
         "mode": "predict",
         "model": {
@@ -101,9 +103,19 @@ async def predicted(
         "label": body["label"],
         "entity": training_set.body["entity"],
         "task": body["task"],
+        "classes": body["classes"],
         "seed": body.get("seed") or 0,
     }
     files = {spec["model"]["path"]: body["model_sha256"], "data/rows.parquet": rows}
     out = await stage.run(job, stage_name, environment=environment, slots=1, spec=spec, files=files)
     found = await anyio.to_thread.run_sync(stage.manifest, out)
     return found["predictions.parquet"]
+
+
+async def _approved(job: Job, model: Artifact) -> None:
+    """Look at the classes that a model of Spark ML names, before anything is asked to read it."""
+    file = job.root / "approved" / model.body["model_sha256"]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    await job.files.fetch(model.body["model_sha256"], file)
+    await anyio.to_thread.run_sync(approve, file, models.SPARK, job.settings)
+    file.unlink()

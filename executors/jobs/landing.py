@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 
 from executors.jobs import stage
 from executors.jobs.job import Job
-from lineage import models
+from lineage import models, sparkml
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.errors import ExecutionFailed
 from lineage.metrics import METRICS, measure, verdicts
+from lineage.settings import Settings
 
 
 async def model_of(
@@ -23,7 +24,7 @@ async def model_of(
 ) -> Artifact:
     """Keep the model that a fit has left in *out*, with MLflow's files around it, and describe it."""
     root = out.parent / "layout"
-    info, target = await serialised(out, root)
+    info, target = await serialised(job, out, root)
     columns = await anyio.to_thread.run_sync(_columns, out.parent / "data" / "train.parquet", training_set)
     signed = models.signature(columns, task=info["task"], classes=info["classes"])
     models.layout(
@@ -33,7 +34,7 @@ async def model_of(
         example=_example(out.parent / "data" / "train.parquet", training_set),
         requirements=[f"{each['name']}=={each['version']}" for each in environment.body["locked"]],
         python_version=info["python"],
-        sklearn_version=info["sklearn"] or "",
+        versions=info["packages"],
         created_at=job.now(),
     )
     listing = [await _keep(job, root, path) for path in sorted(root.iterdir())]
@@ -64,21 +65,24 @@ async def model_of(
     )
 
 
-async def serialised(out: Path, root: Path) -> tuple[Mapping[str, Any], Path]:
+async def serialised(job: Job, out: Path, root: Path) -> tuple[Mapping[str, Any], Path]:
     """What a fit has seen, and the file of its model in the new folder *root*: checked, the same bytes for the same."""
     files = await anyio.to_thread.run_sync(stage.manifest, out)
     info = json.loads(files["info.json"].read_text())
     source = files[info["model"]["path"]]
-    return info, await anyio.to_thread.run_sync(_copied, source, root, info["model"]["format"])
+    return info, await anyio.to_thread.run_sync(_copied, source, root, info["model"]["format"], job.settings)
 
 
-def _copied(source: Path, root: Path, format: str) -> Path:
+def _copied(source: Path, root: Path, format: str, settings: Settings) -> Path:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     target = root / source.name
     shutil.copyfile(source, target)
-    if format == "skops":
-        _approve(target)
+    approve(target, format, settings)
+    if format == models.SPARK:
+        sparkml.normalise(target)
+    elif format == "skops":
+        models.normalise(target)
     return target
 
 
@@ -87,12 +91,19 @@ def observed(info: Mapping[str, Any]) -> dict[str, Any]:
     return {"python": info["python"], "machine": info["machine"], "packages": info["packages"]}
 
 
-def _approve(path: Path) -> None:
-    foreign = models.untrusted(path)
+def approve(path: Path, format: str, settings: Settings) -> None:
+    """Raise ExecutionFailed where a model file holds types that the server does not allow; nothing of it is loaded."""
+    foreign, hint = [], ""
+    if format == "skops":
+        foreign = models.untrusted(path)
+    elif format == models.SPARK:
+        foreign, hint = (
+            sparkml.foreign(path, settings.spark_classes),
+            "; LINEAGE_SPARK_CLASSES on the worker allows more",
+        )
     if foreign:
-        message = f"the model holds types that this server does not allow: {', '.join(foreign)}"
+        message = f"the model holds types that this server does not allow: {', '.join(foreign)}{hint}"
         raise ExecutionFailed(message, reason="USER_CODE")
-    models.normalise(path)
 
 
 def _columns(path: Path, training_set: Artifact) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ async def _model(job: Job, model: Artifact) -> Comparison:
     """Fit it again with the recorded hyperparameters, and measure it on the same rows."""
     inputs, held_out = await learn.Inputs.load(job), job.spec["evaluate_on"]
     out = await learn.fitted(job, inputs, dict(job.spec["hyperparameters"]))
-    info, file = await serialised(out, out.parent / "layout")
+    info, file = await serialised(job, out, out.parent / "layout")
     predictions = manifest(out)[f"predictions/{held_out}.parquet"]
     again, _ = await measured(job, model, predictions, inputs.metrics, training_set=inputs.training_set, split=held_out)
     recorded = (await recipe_of(job.store, model)).evaluation

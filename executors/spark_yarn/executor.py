@@ -167,11 +167,16 @@ class SparkYarnExecutor:
         if not (root / "results.tar").exists() and not staging.get(f"{name}/results.tar", root / "results.tar"):
             return None
         end = results.unpack(root)
-        if end.get("scored"):
-            if not (root / "predictions").exists():
+        answered = results.answered(root)
+        if end.get("scored") or answered:
+            if end.get("scored") and not (root / "predictions").exists():
                 staging.get(f"{name}/predictions", root / "predictions")
+            for split in answered:  # each by itself: a folder is fetched without the folders in it
+                (root / "predictions").mkdir(exist_ok=True)
+                if not (root / "predictions" / split).exists():
+                    staging.get(f"{name}/predictions/{split}", root / "predictions" / split)
             try:
-                results.gather(root, end["scored"])
+                results.gather(root, end["scored"]) if end.get("scored") else results.gather_splits(root, answered)
             except ExecutionFailed as error:
                 return {"error": str(error)}
         if end.get("made"):
@@ -188,18 +193,21 @@ class SparkYarnExecutor:
 
     def _pack(self, workspace: Workspace, staging: Staging) -> Path:
         """The workspace as it goes to the cluster; rows to be scored go ahead of it."""
-        rows = None
+        rows, name = None, submission.results(workspace)
+        if submission.is_native(workspace):
+            staging.put(workspace.root / "data", f"{name}/data")
+            return submission.pack(workspace, self._settings.cancel_grace, place=staging.address(name))
         if submission.is_spread(workspace):
             source, target = workspace.root / submission.ROWS, workspace.root / "rows"
             features = (folder.read(workspace.root / "job.json") or {})["features"]
             rows = batch.cut(source, features, target, files=self._settings.spark_executors * TASKS_EACH)
-            rows["rows"] = staging.put(target, f"{submission.results(workspace)}/rows")
+            rows["rows"] = staging.put(target, f"{name}/rows")
             shutil.rmtree(target)
         return submission.pack(workspace, self._settings.cancel_grace, batch=rows)
 
     async def _forget_rows(self, workspace: Workspace) -> None:
         """Take rows away that went ahead of work which nobody will do."""
-        if submission.is_spread(workspace):
+        if submission.is_spread(workspace) or submission.is_native(workspace):
             staging = Staging(self._settings, await self._hadoop())
             await run_sync(staging.remove, submission.results(workspace))
 

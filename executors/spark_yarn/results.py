@@ -10,6 +10,7 @@ from executors import folder
 from executors.inside import results
 from executors.spark_yarn import batch
 from executors.spark_yarn.submission import ROWS
+from lineage.errors import ExecutionFailed
 
 
 def unpack(root: Path) -> dict[str, Any]:
@@ -68,9 +69,32 @@ def _one(slot: tarfile.TarFile, root: Path, log: IO[bytes]) -> dict[str, Any]:
 
 def gather(root: Path, answers: dict[str, str]) -> None:
     """Make one file of predictions of the parts that the cluster has written; the manifest comes last."""
+    _join(root, ROWS, root / "predictions", "predictions.parquet", answers)
+    results.manifest(root / "out")
+
+
+def answered(root: Path) -> dict[str, dict[str, str]]:
+    """Split → column → its name in the predictions, where a model of Spark ML has answered."""
+    found = folder.read(root / "out" / "answers.json") or {}
+    return {str(split): names for split, names in found.items() if isinstance(names, dict)}
+
+
+def gather_splits(root: Path, answers: dict[str, dict[str, str]]) -> None:
+    """The same of each split that the job has asked for, under the names that one process gives their files."""
+    job = folder.read(root / "job.json") or {}
+    paths = {**job.get("data", {}), **((job.get("predict") or {}).get("data") or {})}
+    is_alone = job.get("mode") == "predict" and len(answers) == 1
+    for split, names in answers.items():
+        if split not in paths:
+            raise ExecutionFailed(f"the cluster has answered for {split!r}, which the job does not name", reason="LOST")
+        name = "predictions.parquet" if is_alone else f"predictions/{split}.parquet"
+        _join(root, paths[split], root / "predictions" / split, name, names)
+    results.manifest(root / "out")
+
+
+def _join(root: Path, rows: str, parts: Path, name: str, answers: dict[str, str]) -> None:
     job = folder.read(root / "job.json") or {}
     kept = [*job.get("entity", ()), *([job["label"]] if job.get("label") else [])]
-    out = root / "out"
-    out.mkdir(exist_ok=True)
-    batch.join(root / ROWS, root / "predictions", out / "predictions.parquet", kept=kept, answers=answers)
-    results.manifest(out)
+    target = root / "out" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    batch.join(root / rows, parts, target, kept=kept, answers=answers)

@@ -18,6 +18,8 @@ DRIVER = Path(__file__).with_name("inside") / "driver.py"
 PLATFORM = ("__init__.py", "folder.py", "trial.py", "shepherd.py", "herding", "inside", "spark_yarn/inside")
 #: Rows of a batch, as the job of scoring lays them down.
 ROWS = "data/rows.parquet"
+#: What models of Spark ML are called where jobs speak of them.
+SPARK = "spark"
 GIVEN = ("code", "data", "model")
 #: Room of a container beside Spark's own heap and the work: the interpreters of Spark, buffers.
 SPARE = 384 * MEBIBYTE
@@ -54,7 +56,8 @@ def results(workspace: Workspace) -> str:
 def is_spread(workspace: Workspace) -> bool:
     """Whether the rows of a prediction are spread over the cluster, instead of being the work of one slot."""
     job = folder.read(workspace.root / "job.json") or {}
-    return job.get("mode") == "predict" and (job.get("predict") or {}).get("data") == {"rows": ROWS}
+    wanted = (job.get("predict") or {}).get("data") == {"rows": ROWS}
+    return job.get("mode") == "predict" and wanted and not is_native(workspace)
 
 
 def is_frame(workspace: Workspace) -> bool:
@@ -62,11 +65,20 @@ def is_frame(workspace: Workspace) -> bool:
     return (folder.read(workspace.root / "job.json") or {}).get("mode") == "materialise"
 
 
-def pack(workspace: Workspace, grace: float, *, batch: Mapping[str, Any] | None = None) -> Path:
+def is_native(workspace: Workspace) -> bool:
+    """Whether Spark itself learns, or asks a model of its own; the rows lie on the cluster then, in the folder data."""
+    job = folder.read(workspace.root / "job.json") or {}
+    return SPARK in ((job.get("code") or {}).get("contract"), (job.get("model") or {}).get("format"))
+
+
+def pack(
+    workspace: Workspace, grace: float, *, batch: Mapping[str, Any] | None = None, place: str | None = None
+) -> Path:
     """The workspace and the platform's own part as an archive beside it, readable by this user alone.
 
     Args:
         batch: what is known of rows that lie on the cluster already; see executors/spark_yarn/inside/score.py.
+        place: where the application's own files lie on the cluster, the folder data among them.
     """
     root = workspace.root
     limits = workspace.limits
@@ -76,6 +88,7 @@ def pack(workspace: Workspace, grace: float, *, batch: Mapping[str, Any] | None 
         "grace": grace,
         "batch": batch,
         "frame": is_frame(workspace),
+        "place": place,
         "limits": {**vars(limits), "log_bytes": limits.log_bytes // workspace.slots},
     }
     if not (root / "job.json").is_file():
@@ -87,7 +100,7 @@ def pack(workspace: Workspace, grace: float, *, batch: Mapping[str, Any] | None 
         tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as tar,
     ):
         for name in ("job.json", "launch.json", *GIVEN):
-            if (root / name).exists():
+            if (root / name).exists() and not (place and name == "data"):
                 tar.add(root / name, name, filter=lambda each: None if batch and each.name == ROWS else each)
         for name in PLATFORM:
             tar.add(PACKAGE / name, f"platform/executors/{name}", filter=_source)
@@ -145,12 +158,7 @@ def command(
 
 def properties(workspace: Workspace, settings: Settings, *, home: str) -> Mapping[str, Any]:
     """Spark's properties that follow from the run; they come before those of a file."""
-    memory, spreads = workspace.limits.memory_bytes, is_spread(workspace) or is_frame(workspace)
-    room = (memory or _bytes(settings.spark_work_memory)) + SPARE
     python = "./environment/bin/python"
-    heap = _bytes(settings.spark_executor_memory)
-    if is_frame(workspace):  # the work is Spark's own
-        heap, room = heap + room - SPARE, SPARE
     return {
         "spark.submit.deployMode": "cluster",
         "spark.yarn.submit.waitAppCompletion": "false",
@@ -159,18 +167,46 @@ def properties(workspace: Workspace, settings: Settings, *, home: str) -> Mappin
         "spark.yarn.appMasterEnv.PYSPARK_PYTHON": python,
         "spark.executorEnv.PYSPARK_PYTHON": python,
         "spark.dynamicAllocation.enabled": "false",
-        "spark.executor.instances": settings.spark_executors if spreads else workspace.slots,
         "spark.executor.cores": _cores(workspace),
-        "spark.task.cpus": _cores(workspace),
-        "spark.executor.memory": f"{heap // MEBIBYTE}m",
-        "spark.executor.memoryOverhead": f"{room // MEBIBYTE}m",
         "spark.driver.memory": settings.spark_driver_memory,
+        **(_native if is_native(workspace) else _python)(workspace, settings),
         "spark.task.maxFailures": TASK_FAILURES,
         "spark.speculation": "false",
         "spark.locality.wait": "0",
         "spark.driver.maxResultSize": "2g",
         "spark.scheduler.minRegisteredResourcesRatio": "0",
     }
+
+
+def _python(workspace: Workspace, settings: Settings) -> dict[str, Any]:
+    """Properties of work that is done in the tasks, beside Spark; a training set is Spark's own, in its heap."""
+    spreads = is_spread(workspace) or is_frame(workspace)
+    heap, room = _bytes(settings.spark_executor_memory), _room(workspace, settings)
+    if is_frame(workspace):
+        heap, room = heap + room - SPARE, SPARE
+    return {
+        "spark.executor.instances": settings.spark_executors if spreads else workspace.slots,
+        "spark.task.cpus": _cores(workspace),
+        "spark.executor.memory": f"{heap // MEBIBYTE}m",
+        "spark.executor.memoryOverhead": f"{room // MEBIBYTE}m",
+    }
+
+
+def _native(workspace: Workspace, settings: Settings) -> dict[str, Any]:
+    """Properties of work that Spark does itself: slots stand beside the driver, memory is the executors' heap."""
+    memory = workspace.limits.memory_bytes
+    slots = workspace.slots * (_room(workspace, settings) - SPARE) + SPARE
+    return {
+        "spark.executor.instances": settings.spark_executors,
+        "spark.executor.memoryOverhead": f"{SPARE // MEBIBYTE}m",
+        "spark.driver.memoryOverhead": f"{slots // MEBIBYTE}m",
+        "spark.scheduler.mode": "FAIR",
+        "spark.executor.memory": f"{memory // MEBIBYTE}m" if memory else settings.spark_executor_memory,
+    }
+
+
+def _room(workspace: Workspace, settings: Settings) -> int:
+    return (workspace.limits.memory_bytes or _bytes(settings.spark_work_memory)) + SPARE
 
 
 def _bytes(text: str) -> int:

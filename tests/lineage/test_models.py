@@ -257,7 +257,7 @@ def test_mlflow_reads_the_layout(tmp_path: Path) -> None:
             example=[{str(name): value for name, value in row.items()} for row in data.head(3).to_dict("records")],
             requirements=["scikit-learn==1.9.1"],
             python_version="3.11.9",
-            sklearn_version="1.9.1",
+            versions={"scikit-learn": "1.9.1"},
             created_at=datetime(2026, 1, 2, tzinfo=UTC),
         )
 
@@ -285,7 +285,7 @@ def test_the_same_layout_is_the_same_bytes(tmp_path: Path) -> None:
             example=[{"x": float("nan"), "t": datetime(2026, 1, 2, tzinfo=UTC), "b": True}],
             requirements=[],
             python_version="3.11.9",
-            sklearn_version="1.9.1",
+            versions={"scikit-learn": "1.9.1"},
             created_at=datetime(2026, 1, 2, tzinfo=UTC),
         )
         listing.append({path.name: path.read_bytes() for path in root.iterdir()})

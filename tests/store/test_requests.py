@@ -8,6 +8,7 @@ import pytest
 
 from lineage import requests
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType, canonical
+from lineage.deployments import Deploy, deploy
 from lineage.errors import InvalidInput, LineageError, NotFound
 from lineage.requests import Evaluate, RegisterDataset, Resources, Score, Train, Tune
 from lineage.runs import RunKind, RunState
@@ -40,11 +41,32 @@ SPACE = Artifact.defined(
     },
 )
 MODEL = Artifact.defined(K.MODEL, "model", {"format": "skops"})
+SPARK_CODE = Artifact.defined(K.MODEL_CODE, "spark", {"entry": "code.py:build", "contract": "spark"})
+SPARK_MODEL = Artifact.defined(
+    K.MODEL, "forest", {"format": "spark", "signature": {"inputs": [{"name": "a", "type": "double"}]}}
+)
 STRANGER = Artifact.defined(K.MODEL, "stranger", {"format": "skops"})
-ALL = [DATA, OTHER, MEMBERS, UNLABELLED, TRAINING, CODE, PLACE, AUC, RMSE, SPACE, MODEL, STRANGER]
+ALL = [
+    DATA,
+    OTHER,
+    MEMBERS,
+    UNLABELLED,
+    TRAINING,
+    CODE,
+    PLACE,
+    AUC,
+    RMSE,
+    SPACE,
+    MODEL,
+    SPARK_CODE,
+    SPARK_MODEL,
+    STRANGER,
+]
 EDGES = [
     Edge(type=E.TRAINED_ON, source=MODEL.id, target=TRAINING.id),
     Edge(type=E.RUNS_IN, source=MODEL.id, target=PLACE.id),
+    Edge(type=E.TRAINED_ON, source=SPARK_MODEL.id, target=TRAINING.id),
+    Edge(type=E.RUNS_IN, source=SPARK_MODEL.id, target=PLACE.id),
 ]
 
 TRAIN = Train(name="m", training_set=TRAINING.id, model_code=CODE.id, environment=PLACE.id, metrics=[AUC.id])
@@ -168,3 +190,33 @@ async def test_what_is_not_there_is_not_found(known: Store, asked: Any) -> None:
 
     assert isinstance(caught.value, NotFound | InvalidInput)
     assert 0 == await known.runs.count(RunFilter())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        replace(TRAIN, model_code=SPARK_CODE.id),
+        replace(TUNE, model_code=SPARK_CODE.id),
+        replace(EVALUATE, model=SPARK_MODEL.id),
+        replace(SCORE, model=SPARK_MODEL.id),
+    ],
+    ids=["train", "tune", "evaluate", "score"],
+)
+async def test_spark_ml_lives_on_a_cluster(known: Store, asked: Any) -> None:
+    """What Spark ML fits, or what it has fitted, is refused everywhere else by a word that says where to go."""
+    for executor in ("process", "docker"):
+        with pytest.raises(InvalidInput, match=f"use the executor spark_yarn, not {executor}") as caught:
+            await ask(known, replace(asked, executor=executor))
+        assert "executor" == caught.value.field
+
+    assert "spark_yarn" == (await ask(known, replace(asked, executor="spark_yarn"))).executor
+
+
+async def test_spark_ml_is_not_served_online(known: Store) -> None:
+    """No executor keeps such a model in a server; rows are scored in batch."""
+    asked = Deploy(name="forest", model=SPARK_MODEL.id, executor="spark_yarn")
+
+    with pytest.raises(InvalidInput, match="cannot be served online") as caught:
+        await deploy(known, asked, by="ann", now=NOW)
+
+    assert "model" == caught.value.field

@@ -19,7 +19,13 @@ from tests.yarn.cluster import Cluster, java_home, running
 #: What of the contract is run wherever there is a JDK; the rest takes a quarter of a minute each.
 CONTRACT = ("test_fit", "test_tune", "test_nothing_to_adopt")
 #: What else is run by the command alone.
-ALONE = ("test_a_killed_master_is_a_failure", "test_a_model_that_was_changed", "test_a_batch_is_canceled")
+ALONE = (
+    "test_a_killed_master_is_a_failure",
+    "test_a_model_that_was_changed",
+    "test_a_batch_is_canceled",
+    "test_spark_ml_is_made_again",
+    "test_spark_ml_with_a_strange_class",
+)
 #: Of training sets, every rule but one, and what the application itself finds out.
 SPREAD = ("test_other_rules", "test_bytes_that_were_changed_are_refused")
 #: Spark as it starts fastest on a machine that has it: nothing of its own is carried to a node.

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import skops.io
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
 
 from executors.base import Prepared, Workspace
 from executors.exchange import FEATURES, Bench
@@ -27,11 +28,13 @@ from executors.spark_yarn.submission import ROWS, results, tag
 from executors.testing import LOGISTIC, ExecutorContract, calling, until
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.client import Run
+from lineage.errors import InvalidInput
 from lineage.runs import RunState
 from lineage.settings import Settings
 from tests.e2e.worlds import World, running
 from tests.executors.containers.conftest import Said
 from tests.executors.tls import terminating
+from tests.yarn import sparkml
 from tests.yarn.cluster import Cluster
 
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(900)]
@@ -244,12 +247,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, yarn_settings: Settings) -> 
         assert proxy.connections
 
 
-def stored(world: World, sha256: str) -> Path:
-    """A file of the artifact store."""
-    (found,) = (path for path in world.home.rglob(sha256))
-    return found
-
-
 def tags_of(cluster: Cluster, run: Run) -> list[str]:
     """The tags of every application that a run has had."""
     tags = {"applicationTags": f"lineage-run-{run.id}"}
@@ -313,8 +310,71 @@ def test_a_batch_over_the_api(world: World, cluster: Cluster, searched: Run) -> 
     spread = done.made(ArtifactKind.PREDICTIONS)
     assert [] == [gap.message for gap in world.client.audit(spread).gaps]
     assert [one.body[name] for name in ("rows", "columns")] == [spread.body[name] for name in ("rows", "columns")]
-    rows, others = (pd.read_parquet(stored(world, each.body["file"])) for each in (one, spread))
+    rows, others = (pd.read_parquet(sparkml.stored(world, each.body["file"])) for each in (one, spread))
     pd.testing.assert_frame_equal(rows, others, rtol=0, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def native(world: World) -> Run:
+    """A search on the cluster whose trials Spark ML fits, two at a time in one application."""
+    given = {**world.inputs, "model_code": sparkml.code(world, "native", sparkml.CODE), "executor": "spark_yarn"}
+    run = world.client.tune("native", trials=3, parallel=2, seed=1, **given)
+    done = world.client.wait(run, check=False, timeout=800)
+    assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+    return done
+
+
+def test_spark_ml_over_the_api(world: World, native: Run) -> None:
+    """Trials, model and evaluation are those of any search, and the values those of scikit-learn on the same rows."""
+    assert ["COMPLETE"] * 3 == [trial.state for trial in world.client.trials(native)]
+    model, measured = native.made(ArtifactKind.MODEL), native.made(ArtifactKind.EVALUATION).body
+    assert ("spark", [False, True]) == (model.body["format"], model.body["classes"])
+    assert [] == [gap.message for gap in world.client.audit(model, verify=True).gaps]
+    assert {"roc", "precision_recall"} == set(measured["curves"])
+    test = sparkml.split(world, "test")
+    assert len(test) == measured["rows"] == sum(map(sum, measured["confusion_matrix"]["matrix"]))
+    scores = sparkml.peer(sparkml.split(world, "train"), model).predict_proba(test[model.body["features"]])[:, 1]
+    assert roc_auc_score(test["benign"], scores) == pytest.approx(measured["values"]["roc_auc"], abs=1e-3)
+    assert log_loss(test["benign"], scores) == pytest.approx(measured["values"]["log_loss"], abs=1e-3)
+
+
+def test_spark_ml_scores_rows(world: World, native: Run) -> None:
+    """Rows are scored by Spark itself, each once and in order, as scikit-learn does; nowhere but on a cluster."""
+    model = native.made(ArtifactKind.MODEL)
+    with pytest.raises(InvalidInput, match="use the executor spark_yarn"):
+        world.client.score("batch", model, WHERE)
+
+    done = world.client.wait(world.client.score("natively", model, WHERE, executor="spark_yarn"), timeout=800)
+
+    found = done.made(ArtifactKind.PREDICTIONS)
+    assert [] == [gap.message for gap in world.client.audit(found).gaps]
+    rows = pd.read_parquet(sparkml.stored(world, found.body["file"]))
+    cells = pd.read_csv(world.code.with_name("cells.csv")).set_index("id").loc[rows["id"]]
+    assert [*range(0, 569, 2)] == rows["id"].tolist()
+    assert found.body["rows"] == len(rows)
+    scores = sparkml.peer(sparkml.split(world, "train"), model).predict_proba(cells[model.body["features"]])[:, 1]
+    assert sparkml.far(scores, rows["score"]) < 1e-3
+    assert (rows["prediction"] == (rows["score"] > 0.5)).all()
+
+
+def test_spark_ml_is_made_again(world: World) -> None:
+    """The same fit gives the same bytes, which differ in nothing that Spark draws or stamps."""
+    done = sparkml.trained(world, "again", sparkml.FOREST)
+    assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+
+    model = done.made(ArtifactKind.MODEL)
+    world.client.wait(world.client.reproduce(model), timeout=800)
+
+    (found,) = world.client.reproductions(model)
+    assert "EQUAL" == found.verdict, found
+
+
+def test_spark_ml_with_a_strange_class(world: World) -> None:
+    """A model that names a class of the user's own is not kept, and the message names it."""
+    done = sparkml.trained(world, "strange", sparkml.STRANGE)
+
+    assert (RunState.FAILED, "USER_CODE") == (done.state, done.reason)
+    assert "types that this server does not allow: strange.Twice" in (done.message or "")
 
 
 class TestSparkYarn(ExecutorContract):

@@ -34,7 +34,8 @@ def do_slot(numbers: Iterator[int]) -> Iterator[tuple[int, bytes]]:
     for number in numbers:
         target = os.path.abspath(f"{mark}-{number}.tar")
         command = [sys.executable, "-m", "executors.spark_yarn.inside.task", WORK, str(number), target]
-        environ = {**os.environ, "PYTHONPATH": os.path.abspath(f"{WORK}/platform")}
+        path = [os.path.abspath(f"{WORK}/platform"), os.environ.get("PYTHONPATH", "")]
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise RuntimeError(
@@ -43,6 +44,16 @@ def do_slot(numbers: Iterator[int]) -> Iterator[tuple[int, bytes]]:
         with open(target, "rb") as stream:
             while piece := stream.read(CHUNK):
                 yield number, piece
+
+
+def do_here(slots: int) -> list[tuple[int, bytes]]:
+    """Do the slots beside the driver, whose line to Spark they share, and hand back what they leave."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(slots) as pool:
+        return [
+            piece for pieces in pool.map(lambda number: [*do_slot(iter([number]))], range(slots)) for piece in pieces
+        ]
 
 
 def pack(pieces: list[tuple[int, bytes]], target: Path) -> None:
@@ -123,6 +134,8 @@ def main(address: str) -> None:
     try:
         if launch.get("batch") or launch.get("frame"):
             pieces = [(0, do_spread(spark, address, is_frame=bool(launch.get("frame"))))]
+        elif launch.get("place"):
+            pieces = do_here(slots)
         else:
             pieces = spark.parallelize(range(slots), slots).mapPartitions(do_slot).collect()
         pack(pieces, Path("results.tar"))

@@ -17,6 +17,7 @@ from typing import Any
 
 from executors.herding import processes
 from executors.shepherd import Shepherd
+from executors.spark_yarn.inside.session import APPLICATION
 
 PASSED = ("PATH", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME")
 #: Which kernels OpenBLAS takes; they decide the last digits of numbers.
@@ -38,6 +39,8 @@ def lay_out(work: Path, root: Path, slot: int) -> None:
             (root / name).symlink_to((work / name).resolve(), target_is_directory=True)
     shutil.copyfile(work / "job.json", root / "job.json")
     given: dict[str, Any] = json.loads((work / "launch.json").read_text())
+    if given.get("place"):
+        (root / APPLICATION).write_text(json.dumps({"place": given["place"]}))
     seed = int(json.loads((root / "job.json").read_text()).get("seed") or 0)
     launch = {
         **given,
@@ -45,7 +48,10 @@ def lay_out(work: Path, root: Path, slot: int) -> None:
         "number": slot,
         "python": sys.executable,
         "trial": str(Path(__file__).resolve().parents[2] / "trial.py"),
-        "environ": environ(root, seed=seed, cores=int(given["cores"])),
+        "environ": {
+            **environ(root, seed=seed, cores=int(given["cores"])),
+            **(of_spark() if given.get("place") else {}),
+        },
     }
     (root / "launch.json").write_text(json.dumps(launch))
 
@@ -65,6 +71,13 @@ def environ(root: Path, *, seed: int, cores: int) -> dict[str, str]:
         "MPLBACKEND": "Agg",
         **dict.fromkeys(THREADS, str(max(cores, 1))),
     }
+
+
+def of_spark() -> dict[str, str]:
+    """What a slot needs to speak to Spark: the driver's gateway, and Spark's own modules."""
+    found = {name: text for name, text in os.environ.items() if name.startswith("PYSPARK_")}
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]  # the first is ours
+    return {**found, "PYTHONPATH": os.pathsep.join(os.path.abspath(each) for each in path if each)}
 
 
 def tend(root: Path) -> None:
