@@ -16,7 +16,7 @@ from lineage.store.questions import LINEAGE, Direction, Question, Shown, Stop
 from lineage.store.walks import Limit
 from tests.store.oracle import KINDS, World, asked, questions, recorded, some_worlds
 
-pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
+pytestmark = [pytest.mark.anyio, pytest.mark.neo4j, pytest.mark.timeout(900)]
 K = ArtifactKind
 thorough = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 brief = settings(thorough, max_examples=12)
