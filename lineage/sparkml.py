@@ -1,4 +1,4 @@
-"""Models of Spark ML as one file: the directory that Spark writes, zipped, and the same bytes for the same fit.
+"""Models of Spark ML as one file: the directory that Spark writes, zipped, without what Spark draws and stamps.
 
 A directory names the classes that are made when it is read. They are looked at here, where nothing of it is loaded.
 """
@@ -34,7 +34,7 @@ NOTES, TABLES = ("", ".txt"), (".parquet", ".snappy.parquet", ".zstd.parquet", "
 
 
 def normalise(path: Path) -> None:
-    """Rewrite the model at *path* so that the same fit gives the same bytes; nothing is loaded.
+    """Rewrite the model at *path* without what Spark draws and stamps; nothing of it is loaded.
 
     Spark draws names for parts and files, and stamps the time of day: all that is numbered, or left out. Raise
     InvalidInput where it is no model of Spark ML.
