@@ -72,10 +72,10 @@ class World:
         for at, edges in itertools.groupby(enumerate(self.edges), lambda each: recorded(each[0])):
             made = [Edge(type=type_, source=self.ids[a], target=self.ids[b]) for _, (a, type_, b) in edges]
             await store.artifacts.record([], made, now=at, by="ann")
+        if self.aliased is not None:  # an alias may point to what is retracted later, though not be given to it
+            await store.artifacts.set_alias(self.ids[self.aliased], "champion", now=NOW, by="ann", reason=None)
         for number, gone in self.retracted.items():
             await store.artifacts.retract(self.ids[number], reason="wrong", now=second(gone))
-        if self.aliased is not None:
-            await store.artifacts.set_alias(self.ids[self.aliased], "champion", now=NOW, by="ann", reason=None)
         if self.is_serving:
             await serve(store, self.ids[7])
 

@@ -80,4 +80,4 @@ async def test_a_read_that_takes_too_long_is_stopped(graph: Graph) -> None:
     ids = [f"x{n}" for n in range(1, 600)]
 
     with anyio.fail_after(10), pytest.raises(TookTooLong):
-        await graph.many("kinds_down", timeout=0.05, of=ids, retracted=False)
+        await graph.many("kinds_down", timeout=0.002, of=ids, retracted=False)
