@@ -34,6 +34,11 @@ class WebhookEvent(StrEnum):
     FIRED = "FIRED"
     #: An alias points to another version.
     PROMOTED = "PROMOTED"
+    PLAN_ENDED = "PLAN_ENDED"
+    #: A request for promotion waits for a person, or was decided.
+    PROMOTION_CHANGED = "PROMOTION_CHANGED"
+    #: A deployment is healthy, is degraded, or was removed.
+    DEPLOYMENT_CHANGED = "DEPLOYMENT_CHANGED"
 
 
 #: The type that a message carries, as Standard Webhooks spells them.
@@ -42,6 +47,9 @@ TYPES: Mapping[WebhookEvent, str] = {
     WebhookEvent.ARTIFACT_RECORDED: "artifact.recorded",
     WebhookEvent.FIRED: "firing.recorded",
     WebhookEvent.PROMOTED: "alias.moved",
+    WebhookEvent.PLAN_ENDED: "plan.ended",
+    WebhookEvent.PROMOTION_CHANGED: "promotion.changed",
+    WebhookEvent.DEPLOYMENT_CHANGED: "deployment.changed",
 }
 
 

@@ -81,10 +81,11 @@ SET e.owner = $controller, e.generation = e.generation + 1, e.leased_until = $un
 RETURN e {.*} AS endpoint
 
 // name: keep_endpoint(endpoint, generation, changes, until, now) one write
-// Keep the lease of an endpoint for longer and note how it is; no row when the lease is over.
+// Keep the lease of an endpoint for longer and note how it is, and since when; no row when the lease is over.
 MATCH (e:Endpoint {id: $endpoint})
 SET e._lock = $now
 WITH e WHERE e.generation = $generation AND e.leased_until IS NOT NULL
+SET e.changed_at = CASE WHEN $changes.state IS NULL OR $changes.state = e.state THEN e.changed_at ELSE $now END
 SET e += $changes, e.leased_until = $until
 RETURN e {.*} AS endpoint
 
@@ -109,7 +110,7 @@ RETURN e {.*} AS endpoint
 MATCH (e:Endpoint {id: $endpoint})
 SET e._lock = $now
 WITH e WHERE e.generation = $generation AND e.wanted IS NULL
-SET e.state = 'REMOVED', e.replicas = '[]', e.leased_until = NULL, e.owner = NULL, e.updated_at = $now
+SET e.state = 'REMOVED', e.changed_at = $now, e.replicas = '[]', e.leased_until = NULL, e.owner = NULL, e.updated_at = $now
 RETURN e {.*} AS endpoint
 
 // name: endpoint_history(endpoint) many read

@@ -2,7 +2,7 @@
 // Keep a request for promotion, once for its id, with what it asks for, what it is held against, and what fired it.
 MATCH (a:Model {id: $model})
 MERGE (p:PromotionRequest {id: $promotion.id})
-ON CREATE SET p += $promotion
+ON CREATE SET p += $promotion, p.changed_at = $promotion.created_at
 MERGE (p)-[:ASKS_FOR]->(a)
 WITH p
 OPTIONAL MATCH (b:Benchmark {id: $benchmark})
@@ -40,12 +40,12 @@ MERGE (p)-[:GATED_BY]->(r)
 SET p.run = $run
 RETURN p {.*} AS promotion
 
-// name: judge_promotion(id, changes, verdict) one write
+// name: judge_promotion(id, changes, verdict, now) one write
 // Note what the gate said of a request; no row when that was noted before.
 MATCH (p:PromotionRequest {id: $id})
 SET p._lock = $verdict
 WITH p WHERE p.state = 'GATING'
-SET p += $changes
+SET p += $changes, p.changed_at = $now
 WITH p
 OPTIONAL MATCH (v:GateVerdict {id: $verdict})
 FOREACH (each IN CASE WHEN v IS NULL THEN [] ELSE [v] END | MERGE (p)-[:DECIDED_ON]->(each))
@@ -56,7 +56,7 @@ RETURN p {.*} AS promotion
 MATCH (p:PromotionRequest {id: $id})
 SET p._lock = $id
 WITH p WHERE p.state IN $states
-SET p += $changes, p.state = 'REJECTED'
+SET p += $changes, p.state = 'REJECTED', p.changed_at = $changes.decided_at
 RETURN p {.*} AS promotion
 
 // name: settle_promotion(id, states, changes, verdict, reason, by, now) one write
@@ -73,7 +73,7 @@ WITH p, a, s, old, former, unmoved AND a.retracted_at IS NULL AS wins,
 FOREACH (_ IN CASE WHEN wins AND old IS NOT NULL AND former.id <> a.id THEN [1] ELSE [] END | SET old.until = at)
 FOREACH (_ IN CASE WHEN wins AND (old IS NULL OR former.id <> a.id) THEN [1] ELSE [] END |
   CREATE (s)-[:ALIAS {name: p.alias, since: at, until: NULL, by: $by, reason: $reason, promotion: p.id}]->(a))
-SET p += $changes, p.state = CASE WHEN wins THEN 'PROMOTED' ELSE 'OUTDATED' END,
+SET p += $changes, p.changed_at = $now, p.state = CASE WHEN wins THEN 'PROMOTED' ELSE 'OUTDATED' END,
     p.message = coalesce(message, $changes.message, p.message)
 WITH p
 OPTIONAL MATCH (v:GateVerdict {id: $verdict})

@@ -80,6 +80,47 @@ RETURN w.id AS webhook,
        collect({at: r.since, subject: subject, data: r {alias: r.name, .since, .by, .reason, asset: s.id, artifact: a.id,
                 kind: a.kind, namespace: a.namespace, name: a.name, version: a.version}})[..$first] AS events
 
+// name: ended_plans(late, first) many read
+// Of each webhook that is told of plans, those that have ended since; one that was executed again ends again.
+MATCH (w:Webhook)
+WHERE 'PLAN_ENDED' IN w.events AND NOT w.is_paused AND w.deleted_at IS NULL
+MATCH (p:Plan)
+WHERE p.ended_at > w.watched_at - $late AND p.ended_at > w.starts_at
+WITH w, p, 'PLAN_ENDED ' + p.id + ' ' + toString(p.ended_at) AS subject
+WHERE NOT EXISTS { (:Delivery {webhook_id: w.id, subject: subject}) }
+WITH w, p, subject ORDER BY p.ended_at, subject
+RETURN w.id AS webhook,
+       collect({at: p.ended_at, subject: subject, data: p {.id, .reason, .state, .of, .created_at, .created_by,
+                .started_at, .ended_at}})[..$first] AS events
+
+// name: changed_promotions(late, first) many read
+// Of each webhook that is told of requests for promotion, those that have come since to where a person has to know.
+MATCH (w:Webhook)
+WHERE 'PROMOTION_CHANGED' IN w.events AND NOT w.is_paused AND w.deleted_at IS NULL
+MATCH (p:PromotionRequest)
+WHERE p.changed_at > w.watched_at - $late AND p.changed_at > w.starts_at AND p.state <> 'GATING'
+WITH w, p, 'PROMOTION_CHANGED ' + p.id + ' ' + p.state AS subject
+WHERE NOT EXISTS { (:Delivery {webhook_id: w.id, subject: subject}) }
+WITH w, p, subject ORDER BY p.changed_at, subject
+RETURN w.id AS webhook,
+       collect({at: p.changed_at, subject: subject, data: p {.id, .asset, .alias, .model, .champion, .benchmark, .state,
+                .gate, .message, .verdict, .reason, .created_at, .created_by, .decided_at, .decided_by,
+                .decided_reason}})[..$first] AS events
+
+// name: changed_deployments(late, first) many read
+// Of each webhook that is told of deployments, those whose state is another one since.
+MATCH (w:Webhook)
+WHERE 'DEPLOYMENT_CHANGED' IN w.events AND NOT w.is_paused AND w.deleted_at IS NULL
+MATCH (e:Endpoint)
+WHERE e.changed_at > w.watched_at - $late AND e.changed_at > w.starts_at
+  AND e.state IN ['HEALTHY', 'DEGRADED', 'REMOVED']
+WITH w, e, 'DEPLOYMENT_CHANGED ' + e.id + ' ' + toString(e.changed_at) AS subject
+WHERE NOT EXISTS { (:Delivery {webhook_id: w.id, subject: subject}) }
+WITH w, e, subject ORDER BY e.changed_at, subject
+RETURN w.id AS webhook,
+       collect({at: e.changed_at, subject: subject, data: e {.namespace, .name, .state, deployment: e.live, .wanted,
+                .executor, .follows, .live_since}})[..$first] AS events
+
 // name: enqueue_deliveries(webhook, deliveries, now) none write
 // Keep what a webhook is to be told, each thing once.
 MATCH (w:Webhook {id: $webhook})

@@ -8,6 +8,7 @@ import typer
 from lineage.cli.app import AsJson, Home, app, client_of
 from lineage.errors import Conflict
 from lineage.settings import Settings
+from lineage.webhooks import WebhookEvent
 
 if TYPE_CHECKING:
     from lineage.client import Webhook
@@ -16,6 +17,7 @@ webhooks = typer.Typer(no_args_is_help=True, help="Tell others what happens: lis
 app.add_typer(webhooks, name="webhook")
 
 Which = Annotated[str, typer.Argument(help="Name of the webhook, or its id.")]
+EVENTS = ", ".join(each.value.lower().replace("_", "-") for each in WebhookEvent)
 
 
 @webhooks.command("list")
@@ -39,9 +41,7 @@ def list_webhooks(
 def create_webhook(
     name: Annotated[str, typer.Argument(help="Name of the webhook.")],
     url: Annotated[str, typer.Argument(help="Address that messages are posted to.")],
-    event: Annotated[
-        list[str], typer.Option(help="run-ended, artifact-recorded, fired or promoted; may be given more than once.")
-    ],
+    event: Annotated[list[str], typer.Option(help=f"{EVENTS}; may be given more than once.")],
     kind: Annotated[list[str] | None, typer.Option(help="Of artifacts, only this kind.")] = None,
     secret: Annotated[str | None, typer.Option(help="Name of the secret, as `webhook secret` keeps it.")] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Tell it nothing until it is resumed.")] = False,

@@ -68,7 +68,7 @@ class Webhooks(Session):
         secret: str | None = None,
         paused: bool = False,
     ) -> Webhook:
-        """Tell *url* of events (RUN_ENDED, ARTIFACT_RECORDED, FIRED, PROMOTED) from now on."""
+        """Tell *url* of events, each a WebhookEvent (RUN_ENDED, PROMOTED, …), from now on."""
         return self._webhook(
             "create_webhook",
             name=name,

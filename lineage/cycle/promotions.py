@@ -132,7 +132,7 @@ async def settle_promotions(store: Store, now: datetime) -> None:
                 continue
             except (Conflict, InvalidInput, NotFound) as error:  # it would be the same at the next look
                 message = str(error)
-        await store.promotions.judge(each.id, verdict=None, state=S.FAILED, message=message)
+        await store.promotions.judge(each.id, verdict=None, now=now, state=S.FAILED, message=message)
 
 
 async def _settle(store: Store, asked: PromotionRequest, now: datetime) -> None:
@@ -144,7 +144,7 @@ async def _settle(store: Store, asked: PromotionRequest, now: datetime) -> None:
         return
     if run.state is not RunState.SUCCEEDED:
         message = f"the benchmark ended as {run.state.value}: {run.message or run.reason or 'no reason given'}"
-        await store.promotions.judge(asked.id, verdict=None, state=S.FAILED, message=message)
+        await store.promotions.judge(asked.id, verdict=None, now=now, state=S.FAILED, message=message)
         return
     verdict = await store.artifacts.one(run.result["verdicts"][asked.model], K.GATE_VERDICT)
     gate = GateState(verdict.body["state"])
@@ -155,7 +155,7 @@ async def _settle(store: Store, asked: PromotionRequest, now: datetime) -> None:
         await _automatic(store, asked, given, reason, now)
         return
     state = S.REFUSED if gate is G.REFUSED else S.WAITING
-    await store.promotions.judge(asked.id, state=state, **known)
+    await store.promotions.judge(asked.id, now=now, state=state, **known)
 
 
 async def _automatic(store: Store, asked: PromotionRequest, known: dict[str, str], reason: str, now: datetime) -> None:

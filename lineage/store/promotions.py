@@ -47,10 +47,10 @@ class Promotions:
         """Note the run that scores both sides; nothing happens when the request waits for none any more."""
         await self._graph.one("gate_promotion", id=id, run=run)
 
-    async def judge(self, id: str, *, verdict: str | None, **changes: Any) -> bool:
+    async def judge(self, id: str, *, verdict: str | None, now: datetime, **changes: Any) -> bool:
         """Note what came of the gate; False when somebody has done so before."""
         given = _plain(changes) | ({"verdict": verdict} if verdict else {})
-        row = await self._graph.one("judge_promotion", id=id, verdict=verdict, changes=given)
+        row = await self._graph.one("judge_promotion", id=id, verdict=verdict, changes=given, now=now)
         return row is not None
 
     async def reject(self, id: str, states: Iterable[PromotionState], **changes: Any) -> PromotionRequest | None:

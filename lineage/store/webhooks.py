@@ -17,6 +17,9 @@ NEWS = {
     WebhookEvent.ARTIFACT_RECORDED: "recorded_artifacts",
     WebhookEvent.FIRED: "new_firings",
     WebhookEvent.PROMOTED: "moved_aliases",
+    WebhookEvent.PLAN_ENDED: "ended_plans",
+    WebhookEvent.PROMOTION_CHANGED: "changed_promotions",
+    WebhookEvent.DEPLOYMENT_CHANGED: "changed_deployments",
 }
 
 
