@@ -52,6 +52,21 @@ WHERE NOT a.is_placeholder AND at > t.starts_at AND at > t.watched_at - $late
 WITH t, a, max(at) AS at ORDER BY at, a.id
 RETURN t {.*} AS trigger, collect({at: at, artifact: a {.*, search_text: null}})[..$first] AS events
 
+// name: metrics_told(asset, first) many read
+// Where metrics of a model are named: the newest metric definitions, and its own newest evaluations.
+CALL () {
+  MATCH (d:MetricDefinition)
+  RETURN d AS a ORDER BY d.created_at DESC, d.id LIMIT $first
+}
+RETURN a {.*, search_text: null} AS artifact
+UNION
+CALL () {
+  MATCH (:Asset {id: $asset})<-[:VERSION_OF]-(:Artifact)-[:EVALUATED_BY]->(e:Evaluation)
+  WITH DISTINCT e
+  RETURN e AS a ORDER BY e.created_at DESC, e.id LIMIT $first
+}
+RETURN a {.*, search_text: null} AS artifact
+
 // name: retraction_events(late, first) many read
 // Of each trigger that waits for retractions, those since that it has not fired for, the oldest first.
 MATCH (t:Trigger {event: 'RETRACTED'})

@@ -14,7 +14,7 @@ from lineage.cycle import actions
 from lineage.cycle.faults import contained
 from lineage.cycle.schedules import check_name
 from lineage.errors import Conflict, InvalidInput
-from lineage.metrics import is_greater_better, verdicts
+from lineage.metrics import is_greater_better, known_metrics, verdicts
 from lineage.schedules import Overlap
 from lineage.store import Store
 from lineage.triggers import Trigger, TriggerEvent
@@ -74,6 +74,7 @@ async def create_trigger(store: Store, input: CreateTrigger, *, by: str, now: da
         created_by=by,
         **{name: getattr(input, name) for name in CONTENT},
     )
+    await _check_metric(store, wanted)
     made = await store.triggers.create(wanted)
     if any(getattr(made, name) != getattr(wanted, name) for name in CONTENT):
         raise Conflict(f"there is another trigger {input.name!r} in {input.namespace!r}; delete it first")
@@ -93,6 +94,15 @@ def _check(input: CreateTrigger) -> None:
     if not 0 <= input.debounce <= LONGEST_DEBOUNCE:
         raise InvalidInput(f"debounce must be between 0 and {LONGEST_DEBOUNCE:g} seconds", field="debounce")
     actions.check(input.action, input.spec)
+
+
+async def _check_metric(store: Store, wanted: Trigger) -> None:
+    """Raise InvalidInput for a metric that nothing has ever measured: it would wait for good."""
+    if wanted.metric is None or wanted.metric in (known := known_metrics()):
+        return
+    told = await store.triggers.metrics(wanted.asset)
+    if wanted.metric not in told:
+        raise InvalidInput.unknown("metric", wanted.metric, sorted({*known, *told}), field="metric")
 
 
 def _check_due(input: CreateTrigger) -> None:

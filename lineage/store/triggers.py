@@ -85,6 +85,16 @@ class Triggers:
 
         return _changed(await self._graph.write(work), trigger)
 
+    async def metrics(self, asset: str | None, *, first: int = 1_000) -> set[str]:
+        """The names of metrics that are defined, by whatever system, or that models of an asset were measured by."""
+        found = set[str]()
+        for row in await self._graph.many("metrics_told", asset=asset, first=first):
+            body = Artifact.from_row(row["artifact"]).body
+            values = body.get("values")
+            names = [body.get("metric"), *(values if isinstance(values, dict) else ())]
+            found |= {each for each in names if isinstance(each, str)}
+        return found
+
     async def events(self, *, now: datetime) -> Sequence[Seen]:
         """What has happened that triggers wait for and have not fired for."""
         found: list[Seen] = []

@@ -166,6 +166,26 @@ async def test_a_metric_below_its_bar_fires(
     assert ([evaluation.id] if fires else []) == [each.artifact for each in await firings(store)]
 
 
+async def test_a_metric_that_nothing_measures_is_refused(store: Store) -> None:
+    """A name that is mistyped is refused with those near to it; what another system measures by is a metric, too."""
+    with pytest.raises(InvalidInput, match=r"unknown metric 'roc_acu'; did you mean 'roc_auc'") as caught:
+        await waiting(store, TriggerEvent.METRIC, of="delays", metric="roc_acu", threshold=0.8)
+    model, evaluation = version(1, "delays", K.MODEL), version(1, "delays", K.EVALUATION, values={"gini": 0.4})
+    defined, odd = (version(n, f"m{n}", K.METRIC_DEFINITION, metric=name) for n, name in ((1, "lift"), (2, 7)))
+    edge = Edge(type=EdgeType.EVALUATED_BY, source=model.id, target=evaluation.id)
+    await record(store, model, evaluation, defined, odd, at=START, edges=[edge])
+
+    made = [
+        await waiting(store, TriggerEvent.METRIC, name=name, of="delays", metric=name, threshold=0.5)
+        for name in ("gini", "lift")
+    ]
+
+    assert ("metric", ["roc_auc"]) == (caught.value.field, caught.value.nearest[:1])
+    assert ["gini", "lift"] == [each.metric for each in made]
+    with pytest.raises(InvalidInput, match="unknown metric 'gini'"):
+        await waiting(store, TriggerEvent.METRIC, name="other", of="others", metric="gini")
+
+
 async def test_a_package_that_is_retracted_fires(store: Store) -> None:
     """The retraction of any package fires the one trigger, that of a named package the other."""
     pandas, numpy = (version(1, name, K.PACKAGE) for name in ("pandas", "numpy"))
