@@ -76,7 +76,7 @@ def promote(
         return
     gate = client.artifact("Benchmark", benchmark, namespace=namespace)
     asked = client.request_promotion(chosen, alias, benchmark=gate, automatic=automatic, reason=reason)
-    _show(client.wait_for_gate(asked) if wait else asked, as_json)
+    _show(client.wait_for_gate(asked, progress=not as_json) if wait else asked, as_json)
 
 
 promotions = typer.Typer(no_args_is_help=True, help="Requests for promotion: list, show, approve, reject.")

@@ -91,15 +91,45 @@ def delete_schedule(which: Which, namespace: Namespace = "default", home: Home =
 
 
 @schedules.command("run")
-def run_schedule(which: Which, namespace: Namespace = "default", home: Home = None, as_json: AsJson = False) -> None:
-    """Fire a schedule now."""
-    from lineage.cli import printing
+def run_schedule(
+    which: Which,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until what it starts is over.")] = False,
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fire a schedule now.
 
-    fired = client_of(home).run_schedule(which, namespace=namespace)
+    With --wait the exit code is 1 when what it has started came to no good end.
+    """
+    from lineage.cli import firings, printing
+
+    client = client_of(home)
+    fired = client.run_schedule(which, namespace=namespace)
+    if wait:
+        fired = client.wait_for_firing(fired, progress=not as_json)
     if as_json:
         printing.as_json(fired)
     else:
-        print(f"{fired.id} {fired.state}")
+        print(" ".join(each for each in (fired.id, fired.state, firings.started(fired), fired.message) if each))
+    if wait and not firings.ended_well(client, fired):
+        raise typer.Exit(1)
+
+
+@schedules.command("history")
+def history(
+    which: Which,
+    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a schedule has fired, the newest first, and what that has started."""
+    from lineage.cli import firings
+
+    client = client_of(home)
+    source = client.schedule(which, namespace=namespace).id
+    firings.listed(client.firings(source, first=first), as_json=as_json)
 
 
 @schedules.command("next")

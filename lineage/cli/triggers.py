@@ -6,6 +6,7 @@ import typer
 
 from lineage.cli.app import AsJson, Home, Namespace, app, client_of
 from lineage.cli.schedules import Spec, parsed
+from lineage.errors import NotFound
 
 if TYPE_CHECKING:
     from lineage.client import Trigger
@@ -90,6 +91,26 @@ def resume_trigger(which: Which, namespace: Namespace = "default", home: Home = 
 def delete_trigger(which: Which, namespace: Namespace = "default", home: Home = None, as_json: AsJson = False) -> None:
     """Let a trigger fire no more; what it fired stays in the graph."""
     _show(client_of(home).delete_trigger(which, namespace=namespace), as_json)
+
+
+@triggers.command("history")
+def history(
+    which: Which,
+    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a trigger has fired, the newest first, and what that has started."""
+    from lineage.cli import firings
+
+    client = client_of(home)
+    known = client.triggers(namespace=namespace, deleted=True)
+    named = [each for each in known if which in {each.id, each.name}]
+    if not named:
+        raise NotFound(f"there is no trigger {which!r} in {namespace!r}")
+    there = next((each for each in named if each.deleted_at is None), named[-1])
+    firings.listed(client.firings(there.id, first=first), as_json=as_json)
 
 
 def _show(trigger: "Trigger", as_json: bool) -> None:

@@ -165,14 +165,26 @@ class Promotions(Session):
         found = self.query(PROMOTIONS, model=model, namespace=namespace, states=states)["promotions"]
         return [PromotionRequest.read(each) for each in found]
 
-    def wait_for_gate(self, promotion: PromotionRequest, *, timeout: float = 3600) -> PromotionRequest:
-        """The request when its gate has spoken; raise Unavailable when it has not within *timeout* seconds."""
-        return waiting.until_over(
-            lambda: self.promotion(promotion.id),
-            is_over=lambda found: found.state is not PromotionState.GATING,
-            timeout=timeout,
-            patience=self._transport,
-        )
+    def wait_for_gate(
+        self,
+        promotion: PromotionRequest,
+        *,
+        timeout: float = 3600,
+        progress: waiting.Progress | bool | None = None,
+    ) -> PromotionRequest:
+        """The request when its gate has spoken; raise Unavailable when it has not within *timeout* seconds.
+
+        Args:
+            progress: called with the run of the benchmark at each look; True draws a bar.
+        """
+        with waiting.shown(progress) as tell:
+            return waiting.until_over(
+                lambda: self.promotion(promotion.id),
+                is_over=lambda found: found.state is not PromotionState.GATING,
+                tell=lambda found: tell(found.run) if found.run else None,
+                timeout=timeout,
+                patience=self._transport,
+            )
 
     def rollback(
         self, name: str, alias: str = "champion", *, namespace: str = "default", reason: str | None = None

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
+from lineage.client import waiting
 from lineage.client.answers import Rows, known, moment
-from lineage.client.documents import FIRINGS, SCHEDULE_BY_NAME, SCHEDULES
+from lineage.client.documents import FIRINGS, RUN_WATCHED, SCHEDULE_BY_NAME, SCHEDULES
+from lineage.client.runs import Run
 from lineage.client.session import Session
+from lineage.firings import OVER, FiringState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,7 @@ class Firing:
     source: str
     at: datetime
     cause: str
-    state: str
+    state: FiringState
     missed: int = 0
     message: str | None = None
     #: The id of the artifact that it happened to, where an event fired it.
@@ -37,7 +40,7 @@ class Firing:
         """Read it from an answer."""
         names = ("run", "plan", "promotion", "artifact")
         ids = {name: data[name]["id"] if data.get(name) else None for name in names}
-        return cls(**{**known(cls, data), "at": moment(data["at"]), **ids})
+        return cls(**{**known(cls, data), "at": moment(data["at"]), "state": FiringState(data["state"]), **ids})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +140,29 @@ class Schedules(Session):
     def firings(self, source: str | None = None, *, states: list[str] | None = None, first: int = 100) -> Rows[Firing]:
         """What was fired, by the schedule or trigger with the id *source* or by all, the newest first."""
         return self._pages(FIRINGS, Firing, first, source=source, states=states)
+
+    def wait_for_firing(
+        self, firing: Firing, *, timeout: float | None = None, progress: waiting.Progress | bool | None = None
+    ) -> Firing:
+        """The firing when what it has started is over, or when it has started nothing.
+
+        Raise Unavailable after *timeout* seconds; what was started goes on.
+
+        Args:
+            progress: called with the run that it has started at each look; True draws a bar.
+        """
+
+        def look() -> Firing:
+            return next(each for each in self.firings(firing.source) if each.id == firing.id)
+
+        def told(found: Firing) -> None:
+            if found.run:
+                tell(Run.read(self.query(RUN_WATCHED, id=found.run)["run"]))
+
+        with waiting.shown(progress) as tell:
+            return waiting.until_over(
+                look, is_over=lambda found: found.state in OVER, tell=told, timeout=timeout, patience=self._transport
+            )
 
     def _schedule(self, verb: str, **input: Any) -> Schedule:
         return Schedule.read(self._mutate(verb, **input)["schedule"])

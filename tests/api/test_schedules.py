@@ -16,6 +16,7 @@ from gql import gql
 from lineage.client import Client as Lineage
 from lineage.cycle import DUTIES
 from lineage.cycle.actions import ACTIONS
+from lineage.runs import Outcome, RunState
 from lineage.store import Store
 from tests.api.serving import Client
 from tests.api.test_subscriptions import subscriber
@@ -139,6 +140,34 @@ async def test_from_the_command_line(client: Client, tmp_path: Path) -> None:
     assert (False, "WAITING") == (json.loads(resumed.stdout)["paused"], json.loads(fired.stdout)["state"])
     assert gone.stdout.strip().endswith("deleted")
     assert (1, "", True) == (refused.returncode, refused.stdout, "not JSON" in refused.stderr)
+
+
+async def test_a_run_by_hand_is_waited_for(client: Client, store: Store, tmp_path: Path) -> None:
+    """`run --wait` ends when what was started is over, with 1 where that failed; `history` shows both, and what was."""
+    given = ("nightly", "@yearly", "registerDataset", "--spec", json.dumps(SPEC))
+    await command(client, tmp_path, "schedule", "create", *given)
+    codes = list[int]()
+
+    async def by_hand() -> None:
+        codes.append((await command(client, tmp_path, "schedule", "run", "nightly", "--wait", "--json")).returncode)
+
+    for state in (RunState.SUCCEEDED, RunState.FAILED):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(by_hand)
+            lease = None
+            while lease is None:
+                await attend(store)
+                now = datetime.now(UTC)
+                lease = await store.runs.lease("w", executors=["process"], now=now, ttl=timedelta(minutes=1))
+            await store.runs.finish(lease, Outcome(state=state), now=now)
+            await attend(store)
+    told = await command(client, tmp_path, "schedule", "history", "nightly", "--json")
+    shown = await command(client, tmp_path, "schedule", "history", "nightly", "--first", "1")
+
+    found = json.loads(told.stdout)["firings"]
+    assert [0, 1] == codes
+    assert [("MANUAL", "DONE", True)] * 2 == [(each["cause"], each["state"], bool(each["run"])) for each in found]
+    assert [found[0]["run"]] == [word for word in shown.stdout.split() if word.startswith("run-")]
 
 
 async def test_firings_are_watched(client: Client, store: Store) -> None:

@@ -80,10 +80,14 @@ async def test_from_the_command_line(client: Client, tmp_path: Path) -> None:
     weekly = json.loads((await command(client, tmp_path, "trigger", "create", *due, "--json")).stdout)
     await command(client, tmp_path, "trigger", "delete", "weekly")
     gone = await command(client, tmp_path, "trigger", "delete", "bad")
+    history = await command(client, tmp_path, "trigger", "history", "bad", "--json")
+    unknown = await command(client, tmp_path, "trigger", "history", "good")
     machine = await command(client, tmp_path, "trigger", "list", "--json")
 
     assert ("METRIC", 0.8) == (json.loads(made.stdout)["event"], json.loads(made.stdout)["threshold"])
     assert "MODEL:delays" in listed.stdout
+    assert ({"firings": []}, 1) == (json.loads(history.stdout), unknown.returncode)
+    assert "there is no trigger 'good'" in unknown.stderr
     assert ("BENCHMARK_DUE", "BENCHMARK", 60.0) == (weekly["event"], weekly["kind"], weekly["due_after"])
     assert (True, False) == (paused.stdout.strip().endswith("paused"), json.loads(resumed.stdout)["paused"])
     assert (True, []) == (gone.stdout.strip().endswith("deleted"), json.loads(machine.stdout)["triggers"])
