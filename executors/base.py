@@ -99,7 +99,7 @@ class Executor(Protocol):
 
     #: Whether work should be told of the API's Unix socket, where there is one, and not of its address.
     wants_socket: bool
-    #: Whether it makes training sets itself, where the worker would; see executors/jobs/spread.py.
+    #: Whether it makes training sets, and computes features of rows to be scored, itself, where the worker would.
     materialises: bool
 
     async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Prepared:

@@ -8,7 +8,7 @@ from typing import Any
 
 PIECE = 64 * 1024  # bytes of log in one answer
 TAIL = 4 * 1024
-NOTE_LIMIT = 1024 * 1024  # bytes of a note that are read
+NOTE_LIMIT = 16 * 1024 * 1024  # bytes of a note that are read; a job may list every file of a dataset
 
 
 def read(path: Path) -> dict[str, Any] | None:

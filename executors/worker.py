@@ -32,6 +32,7 @@ DUTY_SECONDS = 1.0
 TIDY_SECONDS = 30.0
 UNAVAILABLE_SECONDS = 1.0
 HAND_OVER_SECONDS = 5.0
+MESSAGE_LIMIT = 2000  # characters of why an attempt ended that stand in the log
 RECOVERIES = 5  # how often a run may lose its work, beyond its attempts, before it is LOST for good
 
 STATES: Mapping[str, RunState] = {"TIMEOUT": RunState.TIMED_OUT, "LOST": RunState.LOST}
@@ -248,6 +249,9 @@ class Worker:
             await self.store.runs.give_back(
                 job.lease, decision.state, now=now, not_before=decision.not_before, outcome=end
             )
+            why = f"{end.reason or end.state.value}: {end.message}"[:MESSAGE_LIMIT]
+            with suppress(Unavailable):  # the message of the run has it as well, until the next attempt
+                await job.log(f"attempt {job.run.attempt} is over ({why}); the run is tried again\n")
         else:
             await self.store.runs.finish(job.lease, end, now=now)
         log.info("run.finish", run_id=job.run.id, state=decision.state.value, reason=end.reason, message=end.message)

@@ -73,8 +73,8 @@ async def _predictions(job: Job, predictions: Artifact) -> Comparison:
     feature_set = await job.store.artifacts.one(body["feature_set"], K.FEATURE_SET)
     training_set = await job.store.artifacts.one(await trained_on(job.store, model), K.TRAINING_SET)
     where = run.spec.get("where", body.get("where")) if run else body.get("where")
-    _, file = await scored(job, model, training_set, feature_set, list(body["datasets"].values()), where)
-    sha256 = await anyio.to_thread.run_sync(sha256_of, file)
+    found = await scored(job, model, training_set, feature_set, list(body["datasets"].values()), where)
+    sha256 = await anyio.to_thread.run_sync(sha256_of, found.file)
     return Comparison(digests=[Digest(what="predictions.parquet", recorded=body["file"], reproduced=sha256)])
 
 

@@ -133,15 +133,20 @@ def _check(found: pa.Table, *, first: int, count: int) -> None:
 
 def _in_order(parts: Path) -> Iterator[pa.RecordBatch]:
     """The batches of all parts, the part with the first rows first."""
+    for _, path in ordered(parts):
+        with pq.ParquetFile(path) as part:
+            yield from part.iter_batches(GROUP)
+
+
+def ordered(parts: Path) -> list[tuple[int, Path]]:
+    """The parts that have rows, each with the number of its first, in the order of these."""
     starts = []
     for path in parts.glob("part-*.parquet"):
         with pq.ParquetFile(path) as part:
             head = next(part.iter_batches(1, columns=[ROW]), None)
         if head is not None and head.num_rows:
             starts.append((head.column(0)[0].as_py(), path))
-    for _, path in sorted(starts):
-        with pq.ParquetFile(path) as part:
-            yield from part.iter_batches(GROUP)
+    return sorted(starts)
 
 
 class Rows:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -20,17 +21,18 @@ from executors import folder, outcomes
 from executors.alone import alone
 from executors.base import Attempts, Log, Prepared, Running, Workspace
 from executors.containers.launch import home_id
-from executors.spark_yarn import archive, batch, distribution, parts, results, submission
+from executors.spark_yarn import archive, batch, distribution, results, submission
 from executors.spark_yarn.hadoop import Hadoop
 from executors.spark_yarn.manager import Application, Manager, Patience
 from executors.spark_yarn.staging import Staging
 from lineage.artifacts import Artifact
-from lineage.errors import Conflict, ExecutionFailed, InvalidInput, LineageError
+from lineage.errors import Conflict, ExecutionFailed, InvalidInput
 from lineage.runs import Outcome, RunState
 from lineage.settings import Settings
 
 #: Seconds between questions after the application: a fiftieth of how long it was waited for already, within these.
 POLL_SECONDS = (0.2, 1.0)
+LOOK_SECONDS = 3.0  # between looks at which containers an application has
 LOST_SHOWN = 5  # executors that were lost whose logs are kept
 AWAY_SECONDS = 120.0  # how long the ResourceManager may be away before the work is given up
 SUBMIT_SECONDS = 180.0
@@ -155,6 +157,10 @@ class SparkYarnExecutor:
         for each in ((end or {}).get("lost") or [])[:LOST_SHOWN]:
             printed = await manager.container_log(str(each.get("logs") or ""))
             words.append(f"executor {each.get('executor')} was lost: {each.get('reason')}\n{printed}\n")
+        if end is None:  # the driver died before it could say anything, and its executors with it
+            for id, place in list((folder.read(root / "containers.json") or {}).items())[:LOST_SHOWN]:
+                printed = await manager.container_log(place)
+                words.append(f"{id} of the application ended with it:\n{printed}\n" if printed else "")
         if end is None or "error" in end:
             printed = await manager.container_log(application.logs)
             words.append(f"{application.id}: {application.diagnostics}\n{printed}")
@@ -162,45 +168,21 @@ class SparkYarnExecutor:
         text = "".join(words)
         await run_sync(_append, root / "log", text.replace(token, "***") if token else text)
 
-    def _fetch(self, root: Path, name: str, staging: Staging) -> dict[str, Any] | None:
-        """What the application has left, once more where somebody died over it; None where there is nothing."""
-        if not (root / "results.tar").exists() and not staging.get(f"{name}/results.tar", root / "results.tar"):
-            return None
-        end = results.unpack(root)
-        answered = results.answered(root)
-        if end.get("scored") or answered:
-            if end.get("scored") and not (root / "predictions").exists():
-                staging.get(f"{name}/predictions", root / "predictions")
-            for split in answered:  # each by itself: a folder is fetched without the folders in it
-                (root / "predictions").mkdir(exist_ok=True)
-                if not (root / "predictions" / split).exists():
-                    staging.get(f"{name}/predictions/{split}", root / "predictions" / split)
-            try:
-                results.gather(root, end["scored"]) if end.get("scored") else results.gather_splits(root, answered)
-            except ExecutionFailed as error:
-                return {"error": str(error)}
-        if end.get("made"):
-            (root / "splits").mkdir(exist_ok=True)
-            for split in end["made"]["rows"]:
-                if not (root / "splits" / split).exists():
-                    staging.get(f"{name}/splits/{split}", root / "splits" / split)
-            try:
-                parts.join(root)
-            except LineageError as error:
-                return {"error": str(error)}
-            shutil.rmtree(root / "splits")
-        return end
-
     def _pack(self, workspace: Workspace, staging: Staging) -> Path:
         """The workspace as it goes to the cluster; rows to be scored go ahead of it."""
-        rows, name = None, submission.results(workspace)
+        name = submission.results(workspace)
+        rows: dict[str, Any] | None = None
+        files, is_computed = self._settings.spark_executors * TASKS_EACH, submission.is_computed(workspace.root)
+        if is_computed:
+            rows = {"files": files, "largest": batch.LARGEST}
         if submission.is_native(workspace):
-            staging.put(workspace.root / "data", f"{name}/data")
-            return submission.pack(workspace, self._settings.cancel_grace, place=staging.address(name))
-        if submission.is_spread(workspace):
+            if not is_computed:
+                staging.put(workspace.root / "data", f"{name}/data")
+            return submission.pack(workspace, self._settings.cancel_grace, batch=rows, place=staging.address(name))
+        if submission.is_spread(workspace) and not is_computed:
             source, target = workspace.root / submission.ROWS, workspace.root / "rows"
             features = (folder.read(workspace.root / "job.json") or {})["features"]
-            rows = batch.cut(source, features, target, files=self._settings.spark_executors * TASKS_EACH)
+            rows = batch.cut(source, features, target, files=files)
             rows["rows"] = staging.put(target, f"{name}/rows")
             shutil.rmtree(target)
         return submission.pack(workspace, self._settings.cancel_grace, batch=rows)
@@ -249,7 +231,7 @@ class SparkYarnExecutor:
 
     async def _over(self, workspace: Workspace, running: Running | None = None) -> Application | None:
         """Wait until the application is over; None when the ResourceManager has forgotten it."""
-        began, (least, most) = time.monotonic(), POLL_SECONDS
+        began, (least, most), looked = time.monotonic(), POLL_SECONDS, 0.0
         while True:
             application = await self._patiently(workspace)
             if application is None or application.is_over:
@@ -257,13 +239,23 @@ class SparkYarnExecutor:
             if running is not None:
                 running.message = application.waits_for
                 self._known(running, application)
+                if application.state == "RUNNING" and time.monotonic() - looked > LOOK_SECONDS:
+                    await self._note_containers(workspace.root, application)
+                    looked = time.monotonic()
             await anyio.sleep(min(max(least, (time.monotonic() - began) / 50), most))
+
+    async def _note_containers(self, root: Path, application: Application) -> None:
+        """Note where its executors' logs are shown, since YARN forgets them when the application ends."""
+        with suppress(ExecutionFailed):  # noted at the next look
+            found = await self._manager(await self._hadoop()).containers(application)
+            if found and found != folder.read(root / "containers.json"):
+                folder.write(root / "containers.json", found)
 
     async def _end(self, workspace: Workspace, application: Application | None) -> Outcome:
         """How it ended: by its own results where there are some, and else by YARN's word."""
         root, name = workspace.root, submission.results(workspace)
         staging = Staging(self._settings, await self._hadoop())
-        end = await run_sync(self._fetch, root, name, staging)
+        end = await run_sync(results.collect, root, name, staging)
         await run_sync(staging.remove, name)
         if application is not None and (end is None or "error" in end or end.get("lost")):
             await self._keep_log(root, application, end)
@@ -339,7 +331,8 @@ def _of_yarn(application: Application | None, *, asked: bool, tail: str, said: s
     if application is None:
         return Outcome(state=RunState.LOST, reason="LOST", message="YARN has forgotten the application", log_tail=tail)
     words = said or application.diagnostics or f"it ended as {application.final_status} and left no results"
-    reason = "OOM" if any(each in words for each in MEMORY) else "KILLED" if application.state == "KILLED" else "YARN"
+    is_killed, is_memory = application.state == "KILLED", any(each in words for each in MEMORY)
+    reason = "YARN_OOM" if is_memory else "KILLED" if is_killed else "YARN"
     message = f"{application.id}: {words[-1500:]}"
     return Outcome(state=RunState.FAILED, reason=reason, message=message, log_tail=tail or words)
 

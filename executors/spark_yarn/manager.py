@@ -81,6 +81,15 @@ class Manager:
         found = [Application.from_answer(each) for each in (answer.get("apps") or {}).get("app") or ()]
         return sorted((each for each in found if tag in each.tags), key=lambda each: (each.started_at, each.id))
 
+    async def containers(self, application: Application) -> dict[str, str]:
+        """What it has beside its driver at present: a container's id → where its node shows its log to people."""
+        attempt = f"{application.id.replace('application', 'appattempt', 1)}_000001"  # there is never a second
+        answer = await self._ask("GET", f"/ws/v1/cluster/apps/{application.id}/appattempts/{attempt}/containers")
+        listed = ((answer or {}).get("containers") or answer or {}).get("container") or []
+        listed = [listed] if isinstance(listed, dict) else listed  # as some of YARN's writers have a list of one
+        found = {str(each["containerId"]): str(each.get("logUrl") or "") for each in listed}
+        return {id: place for id, place in found.items() if f"/{id}/" not in application.logs}
+
     async def kill(self, id: str) -> None:
         """Have an application ended by force; one that is over stays as it is."""
         await self._ask("PUT", f"/ws/v1/cluster/apps/{id}/state", json={"state": "KILLED"})

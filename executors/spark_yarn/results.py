@@ -8,9 +8,57 @@ from typing import IO, Any
 
 from executors import folder
 from executors.inside import results
-from executors.spark_yarn import batch
-from executors.spark_yarn.submission import ROWS
-from lineage.errors import ExecutionFailed
+from executors.spark_yarn import batch, parts
+from executors.spark_yarn.staging import Staging
+from executors.spark_yarn.submission import ROWS, is_computed
+from lineage.errors import ExecutionFailed, LineageError, Unavailable
+
+
+def collect(root: Path, name: str, staging: Staging) -> dict[str, Any] | None:
+    """What the application has left below *name*, once more where somebody died over it; None where there is nothing.
+
+    See `unpack`; `error` also stands for results that cannot be joined.
+    """
+    if not (root / "results.tar").exists() and not staging.get(f"{name}/results.tar", root / "results.tar"):
+        return None
+    end = unpack(root)
+    answers = answered(root)
+    try:
+        if end.get("scored") or answers:
+            _take_answers(root, name, staging, end.get("scored"), answers)
+        if end.get("made"):
+            for split in end["made"]["rows"]:
+                _take(root, name, staging, f"splits/{split}")
+            parts.join(root)
+            shutil.rmtree(root / "splits")
+    except LineageError as error:
+        if isinstance(error, Unavailable) or getattr(error, "reason", None) == "UNAVAILABLE":
+            raise
+        return {"error": str(error)}
+    return end
+
+
+def _take_answers(
+    root: Path, name: str, staging: Staging, scored: dict[str, str] | None, answers: dict[str, dict[str, str]]
+) -> None:
+    """Make the files of predictions of what the cluster has written."""
+    if is_computed(root):
+        _take(root, name, staging, "keys")
+        parts.lay_down(root)
+    if scored:
+        _take(root, name, staging, "predictions")
+        gather(root, scored)
+        return
+    for split in answers:  # each by itself: a folder is fetched without the folders in it
+        _take(root, name, staging, f"predictions/{split}")
+    gather_splits(root, answers)
+
+
+def _take(root: Path, name: str, staging: Staging, path: str) -> None:
+    """Fetch a folder that is not here yet."""
+    (root / path).parent.mkdir(exist_ok=True)
+    if not (root / path).exists():
+        staging.get(f"{name}/{path}", root / path)
 
 
 def unpack(root: Path) -> dict[str, Any]:

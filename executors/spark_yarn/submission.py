@@ -60,6 +60,11 @@ def is_spread(workspace: Workspace) -> bool:
     return job.get("mode") == "predict" and wanted and not is_native(workspace)
 
 
+def is_computed(root: Path) -> bool:
+    """Whether the cluster computes the features of the rows itself, of datasets that it reaches."""
+    return bool((folder.read(root / "job.json") or {}).get("rows"))
+
+
 def is_frame(workspace: Workspace) -> bool:
     """Whether the work is a training set, which Spark makes by SQL."""
     return (folder.read(workspace.root / "job.json") or {}).get("mode") == "materialise"

@@ -237,6 +237,19 @@ async def select(
     return await tables.in_thread(lambda: _select(feature_set, features, datasets, where, target, with_label, tell))
 
 
+def choose(
+    feature_set: Artifact,
+    features: Features,
+    datasets: Mapping[str, Artifact],
+    where: str | None,
+    *,
+    with_label: bool = False,
+) -> tuple[Plan, str | None]:
+    """The plan of rows that are to be scored, and their condition in full."""
+    plan = frames.plan(feature_set, features, datasets, with_label="IF_THERE" if with_label else "NO")
+    return plan, _where(plan, where)
+
+
 def _select(
     feature_set: Artifact,
     features: Features,
@@ -246,8 +259,7 @@ def _select(
     with_label: bool,
     tell: Progress,
 ) -> Selected:
-    plan = frames.plan(feature_set, features, datasets, with_label="IF_THERE" if with_label else "NO")
-    kept = _where(plan, where)
+    plan, kept = choose(feature_set, features, datasets, where, with_label=with_label)
     tell(0.0, "verify")
     with staged(target.parent) as folder, frames.opened(plan, writes=folder) as connection:
         tell(0.3, "features")

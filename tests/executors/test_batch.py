@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder
 from executors.inside import results, saving, scoring
 from executors.inside.program import sha256_of
 from executors.inside.tables import Tables
-from executors.spark_yarn import batch
+from executors.spark_yarn import batch, parts
 from executors.spark_yarn.inside import score
 from lineage.errors import ExecutionFailed
 
@@ -148,6 +148,28 @@ def test_nothing_but_the_whole(rows: Path, tmp_path: Path, how: str) -> None:
 
     with pytest.raises(ExecutionFailed, match="whole" if how == "uncommitted" else "came back once"):
         batch.join(rows, parts, tmp_path / "joined.parquet", kept=["id"], answers={"a0": "prediction"})
+
+
+def test_keys_of_rows_that_the_cluster_has_computed(tmp_path: Path) -> None:
+    """Parts in any order become one file of keys with their own names and types; a part that is lost is noticed."""
+    columns = [{"name": "Id", "type": "UINTEGER"}, {"name": "day", "type": "DATE"}]
+    (tmp_path / "job.json").write_text(json.dumps({"keys": columns}))
+    (tmp_path / "keys").mkdir()
+    days = [dt.date(2026, 1, 1) + dt.timedelta(days=each // 7) for each in range(ROWS)]
+    for number, at in enumerate((600, 0, 200)):
+        end = {600: ROWS, 0: 200, 200: 600}[at]
+        table = pa.table({"row": range(at, end), "e0": range(at, end), "e1": days[at:end]})
+        pq.write_table(table, tmp_path / "keys" / f"part-{number:05}.parquet")
+
+    parts.lay_down(tmp_path)
+
+    made = pq.read_table(tmp_path / "data" / "rows.parquet")
+    assert [("Id", pa.uint32()), ("day", pa.date32())] == [(each.name, each.type) for each in made.schema]
+    assert [*range(ROWS)] == made["Id"].to_pylist()
+    assert days == made["day"].to_pylist()
+    (tmp_path / "keys" / "part-00002.parquet").unlink()
+    with pytest.raises(ExecutionFailed, match="no keys of the rows from 200 on"):
+        parts.lay_down(tmp_path)
 
 
 def test_rows_that_cannot_be_cut(rows: Path, tmp_path: Path) -> None:

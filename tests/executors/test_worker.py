@@ -53,12 +53,13 @@ async def test_what_a_run_makes_lands_with_its_end(store: Store, settings: Setti
     }
 
 
-async def test_a_passing_failure_is_tried_again_later(store: Store, settings: Settings) -> None:
-    """A failure that may pass sends the run back to the queue, with a pause, up to its attempts."""
+@pytest.mark.parametrize("reason", ["LOST", "KILLED", "YARN", "YARN_OOM"])
+async def test_a_passing_failure_is_tried_again_later(store: Store, settings: Settings, reason: str) -> None:
+    """A failure that may pass sends the run back to the queue, with a pause, up to its attempts; its log says why."""
 
     async def work(job: Job) -> Landing:
         await job.begin_attempt()
-        raise ExecutionFailed("the machine went away", reason="LOST")
+        raise ExecutionFailed("the machine went away", reason=reason)
 
     run = await queued(store, max_attempts=2)
     clock = [now()]
@@ -71,7 +72,10 @@ async def test_a_passing_failure_is_tried_again_later(store: Store, settings: Se
     await worker.step()
 
     done = await store.runs.get(run.id)
-    assert (RunState.LOST, 2) == (done.state, done.attempt)
+    assert (RunState.LOST if reason == "LOST" else RunState.FAILED, 2) == (done.state, done.attempt)
+    assert [f"attempt 1 is over ({reason}: the machine went away); the run is tried again\n"] == [
+        each["text"] for each in await store.runs.log(run.id)
+    ]
 
 
 async def test_failing_before_any_work_counts_as_an_attempt(store: Store, settings: Settings) -> None:
@@ -85,6 +89,20 @@ async def test_failing_before_any_work_counts_as_an_attempt(store: Store, settin
 
     done = await store.runs.get(run.id)
     assert (RunState.FAILED, 1) == (done.state, done.attempt)
+
+
+async def test_out_of_memory_is_not_tried_again(store: Store, settings: Settings) -> None:
+    """Work that needs more than the memory that its run may have would need it again."""
+
+    async def work(job: Job) -> Landing:
+        raise ExecutionFailed("it needs more memory than the 64 MiB that it may have", reason="OOM")
+
+    run = await queued(store)
+    await a_worker(store, settings, work).step()
+
+    done = await store.runs.get(run.id)
+    assert (RunState.FAILED, "OOM") == (done.state, done.reason)
+    assert [] == await store.runs.log(run.id)
 
 
 async def test_bad_input_is_not_tried_again(store: Store, settings: Settings) -> None:

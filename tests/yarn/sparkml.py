@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from lineage.artifacts import ArtifactKind
 from lineage.client import Artifact, Run
 from tests.e2e.worlds import World
 
@@ -37,6 +38,25 @@ class Twice(Transformer, DefaultParamsReadable, DefaultParamsWritable):
 
 def build(params):
     return Pipeline(stages=[Twice(), LogisticRegression(maxIter=2)])
+"""
+#: Three classes, and a number, that are to be learned.
+SIZE = "CASE WHEN cells.mean_area < 450 THEN 'small' WHEN cells.mean_area < 750 THEN 'middle' ELSE 'large' END"
+SIZES = CODE.replace("tol=1e-9", "tol=1e-9, maxIter=1000, family='multinomial'")
+AREAS = """
+from pyspark.ml.regression import LinearRegression
+
+
+def build(params):
+    return LinearRegression(solver="normal")
+"""
+#: Many rounds, each of which is jobs of Spark; the mark says that they are about to begin.
+BOOSTED = """
+from pyspark.ml.classification import GBTClassifier
+
+
+def build(params):
+    open("{mark}", "w").close()
+    return GBTClassifier(maxIter={rounds}, maxDepth=2)
 """
 FOREST = """
 from pyspark.ml.classification import RandomForestClassifier
@@ -74,9 +94,20 @@ def stored(world: World, sha256: str) -> Path:
     return found
 
 
-def split(world: World, name: str) -> pd.DataFrame:
-    """A split of the world's training set."""
-    training_set = world.inputs["training_set"]
+def of_label(world: World, name: str, sql: str) -> Artifact:
+    """A training set of the world's cells with another label."""
+    client = world.client
+    names = ["mean_radius", "mean_texture", "mean_smoothness", "mean_symmetry"]
+    members = [client.define_feature(each, f"cells.{each}", "cells", ["cells.id"]) for each in names]
+    label = client.define_feature(name, sql, "cells", ["cells.id"])
+    rule = {"by": "HASH", "validate": 0.2, "test": 0.2, "seed": 1}
+    run = client.create_training_set(name, client.define_feature_set(name, members, label), rule)
+    return client.wait(run).made(ArtifactKind.TRAINING_SET)
+
+
+def split(world: World, name: str, training_set: Artifact | None = None) -> pd.DataFrame:
+    """A split of a training set, or of the world's."""
+    training_set = training_set or world.inputs["training_set"]
     return pd.read_parquet(stored(world, training_set.body["splits"][name]["sha256"]))
 
 

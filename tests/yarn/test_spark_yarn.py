@@ -4,6 +4,7 @@ All in one file, so that one process of pytest does it all with one cluster; see
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,10 +16,10 @@ import pandas as pd
 import psutil
 import pytest
 import skops.io
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss, r2_score, roc_auc_score, root_mean_squared_error
 
-from executors.base import Prepared, Workspace
+from executors.base import Executor, Prepared, Running, Workspace
 from executors.exchange import FEATURES, Bench
 from executors.spark_yarn import SparkYarnExecutor
 from executors.spark_yarn.hadoop import Hadoop
@@ -132,16 +133,19 @@ async def test_a_killed_master_is_a_failure(executor: SparkYarnExecutor, bench: 
     """When its ApplicationMaster dies the attempt has failed, with YARN's diagnostics, and no slot goes on."""
     workspace = bench.fit(calling("time.sleep(600)"))
     running = await executor.start(workspace)
-    await until(lambda: bench.exchange.beats, STARTED)
-
-    for each in java("ApplicationMaster", (await one(manager, workspace)).id):
-        each.kill()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(executor.wait, running)
+        await until(lambda: bench.exchange.beats, STARTED)
+        await until((workspace.root / "containers.json").exists)
+        for each in java("ApplicationMaster", (await one(manager, workspace)).id):
+            each.kill()
     outcome = await executor.wait(running)
 
     assert (S.FAILED, "YARN") == (outcome.state, outcome.reason), outcome
     assert "exited with" in (outcome.message or "")
     log = (await executor.logs(running, 0))[0]
     assert "INFO ApplicationMaster" in log
+    assert "INFO YarnCoarseGrainedExecutorBackend" in log
     assert bench.exchange.token not in log
 
 
@@ -302,6 +306,7 @@ def test_a_batch_over_the_api(world: World, cluster: Cluster, searched: Run) -> 
 
     assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
     assert "adopted from an earlier worker" in world.log(done)
+    assert "features of 285 rows computed on the cluster" in world.log(done)
     assert "rows scored by 4 tasks" in world.log(done)
     assert 1 == len([tag for tag in tags_of(cluster, run) if tag.startswith("lineage-attempt")])
     assert done.application is not None
@@ -312,6 +317,36 @@ def test_a_batch_over_the_api(world: World, cluster: Cluster, searched: Run) -> 
     assert [one.body[name] for name in ("rows", "columns")] == [spread.body[name] for name in ("rows", "columns")]
     rows, others = (pd.read_parquet(sparkml.stored(world, each.body["file"])) for each in (one, spread))
     pd.testing.assert_frame_equal(rows, others, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("how", ["killed", "dead"])
+def test_a_lost_application_is_tried_again(world: World, cluster: Cluster, how: str) -> None:
+    """An application that is killed, or whose driver dies, is a failed attempt with YARN's word; the next succeeds."""
+    given = {name: world.inputs[name] for name in ("training_set", "environment", "metrics")}
+    code = world.client.register_model_code("spread", world.code, "code.py:build")
+    run = world.client.train(f"lost-{how}", model_code=code, **given, hyperparameters={"C": 1.0}, executor="spark_yarn")
+    world.wait_for(lambda: bool(world.client.run(run).application), STARTED)
+    application = world.client.run(run).application or ""
+    world.wait_for(lambda: bool(java("ApplicationMaster", application)), STARTED)
+
+    if how == "killed":
+        address = f"{cluster.web}/ws/v1/cluster/apps/{application}/state"
+        answer = httpx.put(address, params={"user.name": "somebody"}, json={"state": "KILLED"})
+        assert answer.is_success, answer.text
+    else:
+        for each in java("ApplicationMaster", application):
+            each.kill()
+    done = world.client.wait(run, check=False, timeout=800)
+
+    assert (RunState.SUCCEEDED, 2) == (done.state, done.attempt), (done.message, world.log(done)[-3000:])
+    assert application != done.application
+    assert ["lineage-attempt-1", "lineage-attempt-2"] == sorted(
+        tag for tag in tags_of(cluster, done) if tag.startswith("lineage-attempt")
+    )
+    reason, said = {"killed": ("KILLED", "was killed by user somebody"), "dead": ("YARN", "exited with")}[how]
+    assert f"attempt 1 is over ({reason}: {application}: " in world.log(done)
+    assert said in world.log(done)
+    assert [] == [gap.message for gap in world.client.audit(done.made(ArtifactKind.MODEL)).gaps]
 
 
 @pytest.fixture(scope="module")
@@ -348,6 +383,7 @@ def test_spark_ml_scores_rows(world: World, native: Run) -> None:
 
     found = done.made(ArtifactKind.PREDICTIONS)
     assert [] == [gap.message for gap in world.client.audit(found).gaps]
+    assert "computes the features" not in world.log(done)
     rows = pd.read_parquet(sparkml.stored(world, found.body["file"]))
     cells = pd.read_csv(world.code.with_name("cells.csv")).set_index("id").loc[rows["id"]]
     assert [*range(0, 569, 2)] == rows["id"].tolist()
@@ -377,6 +413,77 @@ def test_spark_ml_with_a_strange_class(world: World) -> None:
     assert "types that this server does not allow: strange.Twice" in (done.message or "")
 
 
+def test_spark_ml_tells_three_classes_apart(world: World) -> None:
+    """Classes of text have a score each, a confusion matrix, and the values of scikit-learn's on the same rows."""
+    training_set = sparkml.of_label(world, "size", sparkml.SIZE)
+    done = sparkml.trained(world, "sizes", sparkml.SIZES, training_set=training_set)
+    assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+
+    model, measured = done.made(ArtifactKind.MODEL), done.made(ArtifactKind.EVALUATION).body
+    assert ["large", "middle", "small"] == model.body["classes"]
+    train, test = (sparkml.split(world, name, training_set) for name in ("train", "test"))
+    assert len(test) == measured["rows"] == sum(map(sum, measured["confusion_matrix"]["matrix"]))
+    assert [3] * 3 == [len(row) for row in measured["confusion_matrix"]["matrix"]]
+    found = sparkml.peer(train, model)
+    scores = found.predict_proba(test[model.body["features"]])
+    assert log_loss(test["size"], scores) == pytest.approx(measured["values"]["log_loss"], abs=1e-3)
+    ranked = roc_auc_score(test["size"], scores, multi_class="ovr")
+    assert ranked == pytest.approx(measured["values"]["roc_auc"], abs=1e-3)
+
+
+def test_spark_ml_predicts_numbers(world: World) -> None:
+    """A regression has the values of scikit-learn's on the same rows, and neither curves nor a confusion matrix."""
+    metrics = [world.client.define_metric("rmse", threshold=1e6)]
+    training_set = sparkml.of_label(world, "area", "cells.mean_area")
+    done = sparkml.trained(world, "areas", sparkml.AREAS, training_set=training_set, metrics=metrics)
+    assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+
+    model, measured = done.made(ArtifactKind.MODEL), done.made(ArtifactKind.EVALUATION).body
+    train, test = (sparkml.split(world, name, training_set) for name in ("train", "test"))
+    features = model.body["features"]
+    said = LinearRegression().fit(train[features], train["area"]).predict(test[features])
+    assert root_mean_squared_error(test["area"], said) == pytest.approx(measured["values"]["rmse"], rel=1e-6)
+    assert r2_score(test["area"], said) == pytest.approx(measured["values"]["r2"], rel=1e-6)
+    assert (None, {}) == (measured["confusion_matrix"], measured["curves"])
+
+
+def fitting(world: World, name: str, rounds: int) -> Run:
+    """A fit of Spark ML that is under way."""
+    mark = world.home / f"{name}.mark"
+    inputs = {name: value for name, value in world.inputs.items() if name != "search_space"}
+    code = sparkml.code(world, name, sparkml.BOOSTED.format(mark=mark, rounds=rounds))
+    given = {**inputs, "model_code": code, "hyperparameters": {}, "executor": "spark_yarn", "seed": 1}
+    run = world.client.train(name, **given)
+    world.wait_for(mark.exists, STARTED)
+    time.sleep(3)  # the estimator is built by now, and its rounds have begun
+    return run
+
+
+def test_spark_ml_is_canceled(world: World, cluster: Cluster) -> None:
+    """A fit in the midst of its rounds ends soon after a cancel, with its application, and leaves no model."""
+    run = fitting(world, "canceled", 1000)
+
+    world.client.cancel_run(run)
+    done = world.client.wait(run, check=False, timeout=120)
+
+    assert RunState.CANCELED == done.state
+    assert "FINISHED" == seen(cluster, done)["state"] or "KILLED" == seen(cluster, done)["state"]
+    assert () == done.generated
+
+
+def test_spark_ml_survives_its_worker(world: World, cluster: Cluster) -> None:
+    """A fit goes on while its worker is killed, and is adopted: one application, one attempt, one model."""
+    run = fitting(world, "survivor", 25)
+
+    world.child("-m", "executors").kill()
+    done = world.client.wait(run, check=False, timeout=800)
+
+    assert (RunState.SUCCEEDED, 1) == (done.state, done.attempt), (done.message, world.log(done)[-3000:])
+    assert "adopted from an earlier worker" in world.log(done)
+    assert 1 == len([tag for tag in tags_of(cluster, done) if tag.startswith("lineage-attempt")])
+    assert [] == [gap.message for gap in world.client.audit(done.made(ArtifactKind.MODEL)).gaps]
+
+
 class TestSparkYarn(ExecutorContract):
     """Applications of a cluster of one node."""
 
@@ -389,3 +496,20 @@ class TestSparkYarn(ExecutorContract):
     def prepared(self, prepared: Prepared) -> Prepared:
         """The environment as the cluster has it."""
         return prepared
+
+    @pytest.fixture(autouse=True)
+    def node(self, cluster: Cluster) -> None:
+        """The folders in which this cluster's node runs containers."""
+        self.folder = cluster.configuration.parent / "local"
+
+    def alive(self, running: Running) -> Path | None:
+        """See `ExecutorContract.alive`: in the folder of a container."""
+        application = str(running.identity.get("application"))
+        return next(self.folder.glob(f"usercache/*/appcache/{application}/container_*/*-root/out/alive"), None)
+
+    async def test_stop(self, executor: Executor, bench: Bench) -> None:
+        """The same, and no process is left in what were the folders of containers."""
+        await super().test_stop(executor, bench)
+
+        left = [each for each in psutil.process_iter(["cwd"]) if str(each.info["cwd"]).startswith(str(self.folder))]
+        assert [] == [each for each in left if "out/alive" in " ".join(each.cmdline())]

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import fsspec
+import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
@@ -19,6 +20,7 @@ from tests.yarn.test_spark_yarn import CODE, SHARED
 
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(900)]
 K = ArtifactKind
+SOME = "cases.id < 100"  # of the rows
 SOURCE = "cases JOIN patients ON cases.id = patients.id"
 FEATURES = {
     "radius": "cases.mean_radius",
@@ -109,22 +111,103 @@ def check_same(one: Artifact, other: Artifact) -> None:
     assert 566 == sum(split["rows"] for split in other.body["splits"].values())
 
 
-def test_it_is_learned_from_and_audited(world: World, spread: Artifact, store: str) -> None:
-    """A model is fitted on it by another executor, its audit is complete with every byte in HDFS, and so are scores."""
-    inputs: dict[str, Any] = {**world.inputs, "training_set": spread}
-    code = world.client.register_model_code("healthy", world.code, "code.py:build")
-    given = {name: inputs[name] for name in ("training_set", "environment", "metrics")}
-    run = world.client.train("healthy", **given, model_code=code, hyperparameters={"C": 1.0})
-    model = world.client.wait(run, timeout=400).made(K.MODEL)
+@pytest.fixture(scope="module")
+def model(world: World, spread: Artifact) -> Artifact:
+    """A model that another executor has fitted on it."""
+    return fitted(world, "healthy", spread)
 
-    audit = world.client.audit(model)
-    assert [] == [gap.message for gap in audit.gaps]
-    scored = world.client.wait(world.client.score("healthy", model, "cases.id < 100"), timeout=400)
-    predictions = scored.made(K.PREDICTIONS)
-    assert [] == [gap.message for gap in world.client.audit(predictions).gaps]
-    sha256 = predictions.body["file"]
+
+def fitted(world: World, name: str, training_set: Artifact) -> Artifact:
+    """A model that the executor `process` has fitted."""
+    given = {**{each: world.inputs[each] for each in ("environment", "metrics")}, "training_set": training_set}
+    code = world.client.register_model_code(name, world.code, "code.py:build")
+    run = world.client.train(name, **given, model_code=code, hyperparameters={"C": 1.0})
+    return world.client.wait(run, timeout=400).made(K.MODEL)
+
+
+@pytest.fixture(scope="module")
+def scored(world: World, model: Artifact) -> Artifact:
+    """What it says of some rows, on this machine."""
+    return world.client.wait(world.client.score("healthy", model, SOME), timeout=400).made(K.PREDICTIONS)
+
+
+def test_it_is_learned_from_and_audited(world: World, model: Artifact, scored: Artifact, store: str) -> None:
+    """The audit of model and scores is complete with every byte in HDFS."""
+    assert [] == [gap.message for gap in world.client.audit(model).gaps]
+    assert [] == [gap.message for gap in world.client.audit(scored).gaps]
+    sha256 = scored.body["file"]
     system, root = fsspec.core.url_to_fs(store)
-    assert predictions.body["bytes"] == system.size(f"{root}/artifacts/{sha256[:2]}/{sha256}")
+    assert scored.body["bytes"] == system.size(f"{root}/artifacts/{sha256[:2]}/{sha256}")
+
+
+def test_features_of_a_batch_are_computed_on_the_cluster(
+    world: World, model: Artifact, scored: Artifact, store: str
+) -> None:
+    """Joined, with windows over all rows: the answers, rows and their order are those of this machine."""
+    spread, log = spread_over(world, "spread", model)
+
+    assert "features of 100 rows computed on the cluster" in log
+    check_answers(store, scored, spread)
+
+
+def spread_over(world: World, name: str, model: Artifact) -> tuple[Artifact, str]:
+    """What tasks of Spark say of the same rows, and the log of their run."""
+    run = world.client.score(name, model, SOME, executor="spark_yarn")
+    done = world.client.wait(run, check=False, timeout=800)
+    assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+    return done.made(K.PREDICTIONS), world.log(done)
+
+
+def check_answers(store: str, one: Artifact, other: Artifact) -> None:
+    """Hold the predictions of one machine against those of the cluster."""
+    names = ("rows", "columns", "datasets", "where")
+    assert [one.body[name] for name in names] == [other.body[name] for name in names]
+    system, root = fsspec.core.url_to_fs(store)
+    rows, others = (
+        pd.read_parquet(system.open(f"{root}/artifacts/{sha256[:2]}/{sha256}"))
+        for sha256 in (one.body["file"], other.body["file"])
+    )
+    pd.testing.assert_frame_equal(rows, others, rtol=0, atol=1e-12)
+
+
+def test_features_that_spark_cannot_compute(world: World, members: Artifact, store: str) -> None:
+    """Where a function has no equal in Spark the worker computes the features, says so, and tasks score the rows."""
+    client = world.client
+    odd = client.define_feature_set(
+        "unlike",
+        [defined(client, "middle", "cases.mean_area - median(cases.mean_area) OVER ()")],
+        defined(client, "well", "cases.target = 1"),
+    )
+    run = client.wait(client.create_training_set("unlike", odd, RULES["hash"]), timeout=400)
+    model = fitted(world, "unlike", run.made(K.TRAINING_SET))
+    here = client.wait(client.score("unlike", model, SOME), timeout=400).made(K.PREDICTIONS)
+
+    spread, log = spread_over(world, "unlike-spread", model)
+
+    assert "the worker computes the features: median() cannot be computed by Spark" in log
+    check_answers(store, here, spread)
+
+
+def test_values_that_spark_refuses(world: World, store: str) -> None:
+    """What only the cluster finds out of a file, such as dates in another spelling, is left to the worker."""
+    client = world.client
+    system, root = fsspec.core.url_to_fs(store)
+    lines = [f"{number},2020-{1 + number % 9}-{1 + number % 28},{number % 3 == 0}\n" for number in range(300)]
+    system.pipe_file(f"{root}/visits.csv", f"id,day,is_long\n{''.join(lines)}".encode())
+    client.wait(client.register_dataset("visits", f"{store}/visits.csv"))
+    sql = {"weekday": "isodow(visits.day)", "is_long": "visits.is_long"}
+    weekday, long = (client.define_feature(name, each, "visits", ["visits.id"]) for name, each in sql.items())
+    run = client.create_training_set("visits", client.define_feature_set("visits", [weekday], long), RULES["hash"])
+    model = fitted(world, "visits", client.wait(run, timeout=400).made(K.TRAINING_SET))
+    given: dict[str, Any] = {"name": "visits", "model": model, "where": "visits.id < 50"}
+    here = client.wait(client.score(**given), timeout=400).made(K.PREDICTIONS)
+
+    done = client.wait(client.score(**given, executor="spark_yarn"), check=False, timeout=800)
+
+    assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+    assert "the worker computes the features: " in world.log(done)
+    assert 1 == done.attempt
+    check_answers(store, here, done.made(K.PREDICTIONS))
 
 
 def test_what_spark_cannot_do_is_refused(world: World, members: Artifact) -> None:

@@ -36,7 +36,10 @@ def do_slot(numbers: Iterator[int]) -> Iterator[tuple[int, bytes]]:
         command = [sys.executable, "-m", "executors.spark_yarn.inside.task", WORK, str(number), target]
         path = [os.path.abspath(f"{WORK}/platform"), os.environ.get("PYTHONPATH", "")]
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-        done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        # In a group of its own: YARN and Spark kill those of theirs at once, and it has to end what it has started.
+        done = subprocess.run(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, process_group=0
+        )
         if done.returncode:
             raise RuntimeError(
                 f"slot {number} ended by {done.returncode}: {done.stdout.decode(errors='replace')[-2000:]}"
@@ -97,16 +100,21 @@ def note_lost(spark: Any, target: Path) -> None:
         add(target, "lost.json", {"lost": lost})
 
 
-def do_spread(spark: Any, address: str, *, is_frame: bool) -> bytes:
-    """Have rows scored, or a training set made, in a folder beside the results; return what a slot would leave."""
-    sys.path.insert(0, os.path.abspath(f"{WORK}/platform"))
-    from executors.spark_yarn.inside import frame, score, task
+def do_spread(spark: Any, launch: dict[str, Any], beside: str) -> bytes | None:
+    """Have rows scored, or a training set made, in the folder *beside*; return what a slot would leave.
 
-    root, target, beside = Path("spread"), Path("spread.tar"), address.rpartition("/")[0]
-    if is_frame:
+    Nothing where rows were only laid down for a model of Spark ML, which a slot asks.
+    """
+    sys.path.insert(0, os.path.abspath(f"{WORK}/platform"))
+    from executors.spark_yarn.inside import frame, rows, score, task
+
+    root, target = Path("spread"), Path("spread.tar")
+    if launch.get("frame"):
         frame.run(spark, Path(WORK), root, f"{beside}/splits")
-    else:
+    elif not launch.get("place"):
         score.run(spark, Path(WORK), root, f"{beside}/predictions")
+    elif rows.run(spark, Path(WORK), root, beside):
+        return None
     task.pack(root, target)
     return target.read_bytes()
 
@@ -132,8 +140,10 @@ def main(address: str) -> None:
     launch: dict[str, Any] = json.loads(Path(WORK, "launch.json").read_text())
     slots = int(launch["slots"])
     try:
-        if launch.get("batch") or launch.get("frame"):
-            pieces = [(0, do_spread(spark, address, is_frame=bool(launch.get("frame"))))]
+        spreads = launch.get("batch") or launch.get("frame")
+        left = do_spread(spark, launch, address.rpartition("/")[0]) if spreads else None
+        if left is not None:
+            pieces = [(0, left)]
         elif launch.get("place"):
             pieces = do_here(slots)
         else:

@@ -1,17 +1,20 @@
 """A training set made on the cluster: datasets verified, features computed by SQL, splits written as Parquet.
 
-All of it is said by the definition (see lineage/data/spark/training.py); nothing of the data passes through Python.
+All of it is said by the definition (see lineage/data/spark); nothing of the data passes through Python.
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from executors.inside.verdicts import End, InvalidJob, write_json
+from executors.spark_yarn.inside.watch import Watch
 
 EXAMPLES = 3  # keys that an error shows
 READERS = 4  # files whose digests are computed side by side
@@ -36,8 +39,6 @@ def run(spark: Any, work: Path, root: Path, target: str) -> None:
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
-    from executors.spark_yarn.inside.score import Watch
-
     job: dict[str, Any] = json.loads((work / "job.json").read_text())
     launch: dict[str, Any] = json.loads((work / "launch.json").read_text())
     (root / "out").mkdir(parents=True)
@@ -47,7 +48,7 @@ def run(spark: Any, work: Path, root: Path, target: str) -> None:
         try:
             made = Maker(spark, job["definition"], target).make()
         except (End, PySparkException, Py4JError) as error:
-            reason, message = _verdict(error, watch)
+            reason, message = verdict(error, watch)
     if made is not None:
         write_json(root / "out" / "made.json", made)
     said = f"rows not split: {reason}: {message}\n" if message else f"rows by split: {(made or {}).get('rows')}\n"
@@ -57,7 +58,7 @@ def run(spark: Any, work: Path, root: Path, target: str) -> None:
     write_json(root / "exit.json", end)
 
 
-def _verdict(error: Exception, watch: Any) -> tuple[str, str]:
+def verdict(error: Exception, watch: Watch) -> tuple[str, str]:
     """Reason and message of a training set that was not made; a value that Spark refuses is the input's fault."""
     if watch.stopped_by is not None:
         return getattr(watch.stopped_by, "reason", "CANCELED"), str(watch.stopped_by)
@@ -65,40 +66,51 @@ def _verdict(error: Exception, watch: Any) -> tuple[str, str]:
         return "TIMEOUT", "time is up"
     if isinstance(error, End):
         return error.reason, str(error)
+    return InvalidJob.reason, str(refusal(error))
+
+
+def refusal(error: Exception) -> InvalidJob:
+    """What Spark says of a query or a value that it refuses; all else that it raises is raised again."""
     condition = getattr(error, "getCondition", lambda: None)()
     if condition is None or condition.startswith(("INTERNAL_ERROR", "FAILED_READ_FILE", "PATH_NOT_FOUND")):
         raise error
-    return InvalidJob.reason, str(error).split(" SQLSTATE:")[0].splitlines()[0]
+    return InvalidJob(str(error).split(" SQLSTATE:")[0].splitlines()[0])
 
 
 class Maker:
-    """Makes one training set by one session of Spark."""
+    """Makes one training set, or the frame of one, by one session of Spark."""
 
     def __init__(self, spark: Any, definition: dict[str, Any], target: str) -> None:
         from pyspark.sql import SparkSession
 
         self._spark, self._definition, self._target = spark, definition, target
-        self._session = SparkSession(spark)
+        self.session = SparkSession(spark)
         for name, value in definition["settings"].items():
-            self._session.conf.set(name, value)
+            self.session.conf.set(name, value)
         self._keys = ", ".join(definition["keys"])
 
     def make(self) -> dict[str, Any]:
         """Write the splits, and tell of their rows, their keys and the label."""
+        with self.framed():
+            dropped = self._split()
+            rows = {name: int(n) for name, n in self._all("SELECT split, count(*) FROM split GROUP BY split")}
+            made = {"rows": rows, "dropped": dropped, **self._label(), **self._overlap()}
+            for name in self._definition["splits"]:
+                if rows.get(name):
+                    self._write(name)
+        return made
+
+    @contextmanager
+    def framed(self) -> Iterator[None]:
+        """The table `frame`, of datasets that have the bytes that were registered, and are unchanged at the end."""
         before = {each["view"]: self._look(each) for each in self._definition["datasets"]}
         for each in self._definition["datasets"]:
             self._open(each, list(before[each["view"]]))
         self._frame()
-        dropped = self._split()
-        rows = {name: int(n) for name, n in self._all("SELECT split, count(*) FROM split GROUP BY split")}
-        made = {"rows": rows, "dropped": dropped, **self._label(), **self._overlap()}
-        for name in self._definition["splits"]:
-            if rows.get(name):
-                self._write(name)
+        yield
         for each in self._definition["datasets"]:
             if self._look(each, before[each["view"]]) != before[each["view"]]:
                 raise Changed(f"dataset {each['name']!r} was changed while it was read; try again")
-        return made
 
     def _look(self, dataset: dict[str, Any], known: Any = None) -> dict[str, tuple[int, int]]:
         """The files of a dataset with their sizes and times; held against their digests unless they are *known*."""
@@ -142,7 +154,7 @@ class Maker:
 
     def _open(self, dataset: dict[str, Any], files: list[str]) -> None:
         """A view of a dataset, each column of the type that it was registered with."""
-        reader, columns = self._session.read, dataset["columns"]
+        reader, columns = self.session.read, dataset["columns"]
         if dataset["format"] == "csv":
             from pyspark.sql.types import StringType, StructField, StructType
 
@@ -181,20 +193,20 @@ class Maker:
                 f"{doubles} keys stand on several rows, so that lag(), row_number() and the like are chance; extend "
                 f"the entity: {self._examples('frame')}"
             )
-        if not self._one("SELECT count(*) FROM frame")[0]:
+        if not self.one("SELECT count(*) FROM frame")[0]:
             raise InvalidJob("there are no rows that meet the condition")
 
     def _split(self) -> dict[str, int]:
         """Drop rows without a label and give each other one its split; tell how many were dropped, and why."""
         rule, unlabelled = self._definition["rule"], self._definition["unlabelled"]
-        (null,) = self._one(f"SELECT count_if({unlabelled}) FROM frame")
+        (null,) = self.one(f"SELECT count_if({unlabelled}) FROM frame")
         dropped = {"label_null": int(null or 0)}
         labelled = f"SELECT * FROM frame WHERE NOT {unlabelled}"
         if "times" in rule:
             times = rule["times"]
             late = f"extra >= {times['until']}" if "until" in times else "false"
             counted = f"SELECT count_if(extra IS NULL), count_if(coalesce({late}, false)) FROM ({labelled})"
-            nothing, after = self._one(counted)
+            nothing, after = self.one(counted)
             dropped |= {"time_null": int(nothing), "after_until": int(after)}
             tests = " ".join(
                 f"WHEN extra >= {times[name]} THEN '{name}'" for name in ("test", "validate") if name in times
@@ -222,7 +234,7 @@ class Maker:
         for bucket in sorted(counts):
             if position < counts[bucket]:
                 within = f"SELECT n FROM numbers WHERE n div {width} = {bucket} ORDER BY n LIMIT 1 OFFSET {position}"
-                return int(self._one(within)[0])
+                return int(self.one(within)[0])
             position -= counts[bucket]
         return end
 
@@ -232,7 +244,7 @@ class Maker:
         values = [v for (v,) in self._all(f"SELECT DISTINCT {text} FROM split WHERE split = 'train' LIMIT 2")]
         found: dict[str, dict[str, int]] = {}
         if self._definition["counted"]:
-            (n,) = self._one("SELECT count(DISTINCT y) FROM split")
+            (n,) = self.one("SELECT count(DISTINCT y) FROM split")
             if n <= self._definition["limit"]:
                 rows = self._all(f"SELECT split, {text} AS v, count(*) FROM split GROUP BY ALL ORDER BY ALL")
                 splits = self._definition["splits"]
@@ -246,7 +258,7 @@ class Maker:
             f"SELECT {has_null} AS has_null, count(*) AS n, min(split) <> max(split) AS is_shared FROM split "
             f"GROUP BY {self._keys}"
         )
-        duplicate, null, shared, rows = self._one(
+        duplicate, null, shared, rows = self.one(
             "SELECT count_if(n > 1 AND NOT has_null), sum(n) FILTER (WHERE has_null), count_if(is_shared), "
             f"sum(n) FILTER (WHERE is_shared) FROM ({grouped})"
         )
@@ -257,12 +269,12 @@ class Maker:
         """Write a split in the order of all its columns, whole or not at all."""
         slots = self._definition["slots"]
         order = ", ".join(f"{slot} ASC NULLS LAST" for slot in slots)
-        rows = self._session.sql(f"SELECT {', '.join(slots)} FROM split WHERE split = '{split}' ORDER BY {order}")
+        rows = self.session.sql(f"SELECT {', '.join(slots)} FROM split WHERE split = '{split}' ORDER BY {order}")
         rows.write.mode("errorifexists").parquet(f"{self._target}/{split}")
 
     def _doubles(self, table: str) -> int:
         grouped = f"SELECT 1 FROM {table} WHERE {self._not_null()} GROUP BY {self._keys} HAVING count(*) > 1"
-        return int(self._one(f"SELECT count(*) FROM ({grouped})")[0])
+        return int(self.one(f"SELECT count(*) FROM ({grouped})")[0])
 
     def _examples(self, table: str) -> str:
         shown = ", ".join(f"CAST({key} AS STRING)" for key in self._definition["keys"])
@@ -280,16 +292,17 @@ class Maker:
     def _keep(self, name: str, sql: str) -> None:
         """Write what a query gives to the staging folder, so that it is computed once, and make it a view."""
         address = f"{posixpath.dirname(self._target)}/{name}"
-        self._session.sql(sql).write.mode("errorifexists").parquet(address)
-        self._session.read.parquet(address).createOrReplaceTempView(name)
+        self.session.sql(sql).write.mode("errorifexists").parquet(address)
+        self.session.read.parquet(address).createOrReplaceTempView(name)
 
     def _view(self, name: str, sql: str) -> None:
-        self._session.sql(sql).createOrReplaceTempView(name)
+        self.session.sql(sql).createOrReplaceTempView(name)
 
     def _all(self, sql: str) -> list[Any]:
-        return [tuple(row) for row in self._session.sql(sql).collect()]
+        return [tuple(row) for row in self.session.sql(sql).collect()]
 
-    def _one(self, sql: str) -> Any:
+    def one(self, sql: str) -> Any:
+        """The one row that a query gives."""
         return self._all(sql)[0]
 
 

@@ -130,7 +130,8 @@ class SparkLearner(Learner):
         label = self.tables.label
         columns = [_column(name) for name in self.tables.features]
         columns += [_column(label).alias(TRUTH)] if label is not None and label in found.columns else []
-        return found.select(*columns, F.col("_metadata.row_index").alias(NUMBER))
+        number = F.col(NUMBER if NUMBER in found.columns else "_metadata.row_index").alias(NUMBER)
+        return found.select(*columns, number)
 
     def _train(self) -> Any:
         frame = self._labelled("train")

@@ -9,89 +9,28 @@ from __future__ import annotations
 import base64
 import json
 import re
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from executors.inside import results, saving, scoring
 from executors.inside.program import seed_all
-from executors.inside.protocol import Heart, Protocol
-from executors.inside.verdicts import Canceled, End, InvalidJob, Stale, need, of_user_code, write_json
+from executors.inside.verdicts import Canceled, End, InvalidJob, need, of_user_code, write_json
+from executors.spark_yarn.inside import rows
+from executors.spark_yarn.inside.rows import ROW, Rows
+from executors.spark_yarn.inside.watch import Watch
 
-BEAT, GRACE = 5.0, 10.0
 SAMPLE = 100  # rows that show what the model's answers look like
 BATCH = 64 * 1024  # rows that a model is given at once
-APART = str(1 << 40)  # bytes that opening a file counts for, so that no two are one task's
 MARK = "lineage verdict "  # what a task says of its end stands behind it in Spark's words
-ROW = "row"
-
-
-class Watch:
-    """Beats while the jobs of Spark run, and has them cancelled when the API says stop or time is up."""
-
-    def __init__(self, spark: Any, line: dict[str, Any] | None, seconds: float | None, *, tasks: int) -> None:
-        self._spark, self._over, self._tasks = spark, threading.Event(), tasks
-        self._timer = threading.Timer(seconds, self._late) if seconds else None
-        self.is_late = False
-        self.heart: Heart | None = None
-        self._protocol = Protocol.of(line, slot="0") if line else None
-        if line and self._protocol:
-            self.heart = Heart(self._protocol, interval=float(line.get("beat") or BEAT), grace=GRACE)
-            self.heart.progress = self._done
-
-    @property
-    def stopped_by(self) -> BaseException | None:
-        """Why the API wants no more of it, if it does not."""
-        return self.heart.stopped_by if self.heart else None
-
-    def __enter__(self) -> Watch:
-        signal.signal(signal.SIGTERM, lambda number, frame: self._cancel())
-        for each in (self._timer, self.heart):
-            if each is not None:
-                each.daemon = True
-                each.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._over.set()
-        if self.heart is not None:
-            self.heart.rest()
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def tell_end(self) -> None:
-        """Say that all the rows are scored, unless nobody hears it."""
-        if self._protocol is not None:
-            with suppress(OSError, HTTPException, End, Stale):
-                self._protocol.beat(1.0)
-
-    def _done(self) -> float | None:
-        """The part of the tasks that are done."""
-        tracker = self._spark.statusTracker()
-        stages = [tracker.getStageInfo(each) for each in tracker.getActiveStageIds()]
-        parts = [each.numCompletedTasks / each.numTasks for each in stages if each and each.numTasks == self._tasks]
-        return min(max(parts), 1.0) if parts else None
-
-    def _late(self) -> None:
-        self.is_late = True
-        self._cancel()
-
-    def _cancel(self) -> None:
-        threading.Thread(target=self._keep_cancelling, daemon=True).start()
-
-    def _keep_cancelling(self) -> None:
-        while not self._over.is_set():  # one that is asked for between two jobs reaches neither
-            self._spark.cancelAllJobs()
-            self._over.wait(0.5)
 
 
 def run(spark: Any, work: Path, root: Path, target: str) -> None:
-    """Score the rows that the launch names into the folder *target*, and leave in *root* what a slot leaves."""
+    """Score the rows that the launch names into the folder *target*, and leave in *root* what a slot leaves.
+
+    Rows that have a definition are computed first, in the folder that *target* is in.
+    """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
@@ -99,15 +38,23 @@ def run(spark: Any, work: Path, root: Path, target: str) -> None:
     launch: dict[str, Any] = json.loads((work / "launch.json").read_text())
     (root / "out").mkdir(parents=True)
     answers, reason, message, began = None, "DONE", None, time.monotonic()
-    with Watch(spark, job.get("protocol"), launch["limits"].get("seconds"), tasks=launch["batch"]["files"]) as watch:
+    said, batch = "", launch["batch"]
+    with Watch(spark, job.get("protocol"), launch["limits"].get("seconds"), tasks=0) as watch:
         try:
-            answers = _spread(spark, work, job, launch["batch"], target)
+            if job.get("rows"):
+                given = rows.lay_down(spark, job, batch, target.rpartition("/")[0])
+                said = rows.told(given, began)
+            else:
+                given = _cut(spark, batch)
+            watch.tasks, began = given.files, time.monotonic()
+            answers = _spread(given, work, job, target)
             watch.tell_end()
         except (End, PySparkException, Py4JError) as error:
             reason, message = _verdict(error, watch)
     results.info(root / "out", task=job["task"], seed=int(job.get("seed") or 0), model=_named(job["model"]))
-    took = f"by {launch['batch']['files']} tasks in {time.monotonic() - began:.1f} s"
-    (root / "log").write_text(f"rows not scored: {reason}: {message}\n" if message else f"rows scored {took}\n")
+    took = f"by {watch.tasks} tasks in {time.monotonic() - began:.1f} s"
+    said += f"rows not scored: {reason}: {message}\n" if message else f"rows scored {took}\n"
+    (root / "log").write_text(said)
     slot = {"slot": 0, "verdict": {"reason": reason, "message": message}, "crashes": 0}
     end = {"slots": [slot], "stopped": False, "timed_out": watch.is_late, "scored": answers}
     write_json(root / "exit.json", end)
@@ -121,39 +68,40 @@ def _verdict(error: Exception, watch: Watch) -> tuple[str, str]:
     """Reason and message of a job that has failed; what nobody has a word for is Spark's to tell."""
     if watch.stopped_by is not None:
         return getattr(watch.stopped_by, "reason", Canceled.reason), str(watch.stopped_by)
+    if watch.is_late:
+        return "TIMEOUT", "time is up"
     if isinstance(error, End):
         return error.reason, str(error)
     said = re.search(re.escape(MARK) + r"(\S+)", str(error))
     if said:
         reason, message = json.loads(base64.b64decode(said[1]))
         return reason, message
-    if watch.is_late:
-        return "TIMEOUT", "time is up"
     raise error
 
 
-def _spread(spark: Any, work: Path, job: dict[str, Any], batch: dict[str, Any], target: str) -> dict[str, str]:
-    """Have the rows scored; column of the answers → its name in the predictions."""
+def _cut(spark: Any, batch: dict[str, Any]) -> Rows:
+    """Rows that the worker has cut into files."""
     from pyspark.sql import SparkSession
 
-    arrow = need("pyarrow")
     session = SparkSession(spark)
-    for name, value in {
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.files.maxPartitionBytes": APART,
-        "spark.sql.files.openCostInBytes": APART,
-        "spark.sql.execution.arrow.maxRecordsPerBatch": str(BATCH),
-    }.items():
-        session.conf.set(name, value)
-    given = {"work": work.name, "truths": batch["truths"]}
-    some = session.read.parquet(f"{batch['rows']}/00000.parquet").limit(SAMPLE)
-    seen = some.mapInArrow(_in_task("probe", given), "shape binary, names string").collect()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    rows.apart(session)
+    sample = session.read.parquet(f"{batch['rows']}/00000.parquet")
+    return Rows(frame=session.read.parquet(batch["rows"]), sample=sample, files=batch["files"], truths=batch["truths"])
+
+
+def _spread(given: Rows, work: Path, job: dict[str, Any], target: str) -> dict[str, str]:
+    """Have the rows scored; column of the answers → its name in the predictions."""
+    arrow = need("pyarrow")
+    given.frame.sparkSession.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(BATCH))
+    told: dict[str, Any] = {"work": work.name, "truths": given.truths}
+    seen = given.sample.limit(SAMPLE).mapInArrow(_in_task("probe", told), "shape binary, names string").collect()
     if not seen:
         raise InvalidJob("there are no rows to score")
     shape = arrow.ipc.read_schema(arrow.py_buffer(bytes(seen[0]["shape"])))
     names: dict[str, str] = json.loads(seen[0]["names"])
-    given["shape"] = bytes(seen[0]["shape"])
-    scored = session.read.parquet(batch["rows"]).mapInArrow(_in_task("answer", given), _of_spark(shape))
+    told["shape"] = bytes(seen[0]["shape"])
+    scored = given.frame.mapInArrow(_in_task("answer", told), _of_spark(shape))
     scored.write.mode("errorifexists").parquet(target)
     return names
 

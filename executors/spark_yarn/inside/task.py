@@ -81,13 +81,16 @@ def of_spark() -> dict[str, str]:
 
 
 def tend(root: Path) -> None:
-    """See the slot to its end; with this process it dies as well."""
+    """See the slot to its end; when Spark's process dies, or this one is asked to, all that it started ends at once."""
     processes.become_subreaper()
     shepherd = Shepherd(root)
-    signal.signal(signal.SIGTERM, shepherd.ask_to_stop)
-    for slot in shepherd.slots:
-        shepherd.start(slot)
-    shepherd.run()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        for slot in shepherd.slots:
+            shepherd.start(slot)
+        shepherd.run()
+    finally:
+        processes.end_all(os.getpid(), shepherd.groups)
 
 
 def pack(root: Path, target: Path) -> None:

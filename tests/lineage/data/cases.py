@@ -8,6 +8,7 @@ import anyio
 import pyarrow.parquet as pq
 
 from lineage.artifacts import Artifact
+from lineage.data import spark
 from lineage.data.features import feature_set
 from lineage.data.splits import Materialised, Selected, SplitRule, materialise, select
 
@@ -44,6 +45,15 @@ class Case:
             )
 
         return anyio.run(run)
+
+    def choose(self, where: str | None = None) -> spark.Chosen:
+        """Lay the same rows out for Spark."""
+        return anyio.run(lambda: spark.chosen(self.feature_set, known(self.members), self.datasets, where=where))
+
+
+def known(members: Sequence[Artifact]) -> dict[str, Artifact]:
+    """Artifacts by id."""
+    return {each.id: each for each in members}
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,24 @@ def test_newer_data_is_scored_without_its_label(small: Callable[..., Case], regi
         {"id": 77, "double": 10, "quarter": 1.25},
         {"id": 78, "double": None, "quarter": None},
     ]
+
+
+def test_a_cluster_is_told_of_the_same_rows(small: Callable[..., Case], register: Callable[..., Artifact]) -> None:
+    """Spark gets keys, features and condition of the rows, without a label; what it cannot reach is refused."""
+    case = small(numbered(10))
+    case.datasets["people"] = newer = register("x,id\n5,77\nNA,78\n")
+
+    found = case.choose("id >= 5")
+
+    assert ([{"name": "id", "type": "BIGINT"}], {"people": newer.id}) == (found.keys, found.datasets)
+    assert {"f0": "double", "f1": "quarter"} == found.definition["features"]
+    assert ["e0", "f0", "f1"] == found.definition["slots"]
+    (part,) = found.definition["parts"]
+    assert part.endswith("AS keep FROM `dataset0` AS `people`")
+    assert ["77", "78"] == [str(each["id"]) for each in rows(case.select().file)]
+    case.datasets["people"] = replace(newer, body={**newer.body, "uri": "s3://bucket/people.csv"}, locations=())
+    with pytest.raises(InvalidInput, match=r"lies at s3://, where Spark is not set up to read it"):
+        case.choose()
 
 
 def test_newer_data_may_have_no_value_in_a_column(
