@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+from executors import folder
 from lineage.artifacts import Artifact, Edge
 from lineage.runs import Outcome
 
 MEBIBYTE = 1024 * 1024
+PREPARED = "prepared.json"
 
 Log = Callable[[str], Awaitable[None]]
 #: From the ids of runs the oldest attempt of each that may still run; a run that is not known is left out.
@@ -50,6 +52,19 @@ class Prepared:
     #: What stands for those bytes in the graph, and its edges; the run is recorded as having run in it.
     artifact: Artifact | None = None
     edges: Sequence[Edge] = ()
+
+    def keep(self, root: Path) -> None:
+        """Leave word of it in a workspace: whoever adopts the work there need not build it, and may not be able to."""
+        known = {"python": str(self.python), "image": self.image, "command": list(self.command)}
+        folder.write(root / PREPARED, known)
+
+    @classmethod
+    def kept(cls, root: Path) -> Self | None:
+        """What work in a workspace was started in; None where nobody has left word."""
+        known = folder.read(root / PREPARED)
+        if known is None:
+            return None
+        return cls(python=Path(known["python"]), image=known["image"], command=tuple(known["command"]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,9 @@ class DockerExecutor:
         self._settings, self._engine = settings, Engine()
 
     async def prepare(self, environment: Artifact, lock: str, *, log: Log) -> Prepared:
-        """Build the image unless it is there; see `Executor.prepare`."""
+        """Build the image unless it is there; see `Executor.prepare`. A daemon that is just away is waited for."""
+        if self._engine.has_answered:
+            await fleet.patient(self._engine, AWAY_SECONDS)
         if environment.body.get("language", "python") != "python":
             return await self._foreign(environment)
         built = await images.build(environment, lock, settings=self._settings, log=log, engine=self._engine)
@@ -103,6 +105,7 @@ class DockerExecutor:
         if (root / "exit.json").exists():
             return
         folder.write(root / "stop", {"grace": grace})
+        await fleet.patient(self._engine, AWAY_SECONDS)
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, FORCE_SECONDS)):
             await containers.send(number)
             with anyio.move_on_after(seconds):

@@ -36,6 +36,8 @@ class Engine:
 
     def __init__(self) -> None:
         self._client: Any = None
+        #: Whether the daemon has ever answered: one that has, and does so no more, is likely to come back.
+        self.has_answered = False
         self._connecting = threading.Lock()
 
     async def ask(self, work: Callable[[Any], T], *, abandon: bool = False) -> T:
@@ -53,7 +55,9 @@ class Engine:
 
     def _ask(self, work: Callable[[Any], T]) -> T:
         with told():
-            return work(self._connected())
+            answer = work(self._connected())
+        self.has_answered = True
+        return answer
 
     def _next(self, items: Iterator[T]) -> Any:
         with told():

@@ -16,6 +16,8 @@ from executors.containers.engine import Engine
 from lineage.errors import Conflict, ExecutionFailed, NotFound
 
 POLL_SECONDS = 0.1
+#: States of a container that has not ended; one that somebody paused goes on when he likes, but hears a signal.
+ALIVE = frozenset({"running", "paused", "restarting"})
 EVENT_SECONDS = 3  # from the end of a container until the daemon's event of it, at most
 
 
@@ -72,16 +74,16 @@ class Fleet:
         return {slot: str(each["State"]) for slot, each in (await self._listed()).items()}
 
     async def send(self, number: int, *, slots: Collection[int] | None = None) -> None:
-        """Send a signal to those of *slots* that run, or to all."""
+        """Send a signal to those of *slots* that have not ended, or to all."""
         for slot, state in (await self.states()).items():
-            if state == "running" and (slots is None or slot in slots):
+            if state in ALIVE and (slots is None or slot in slots):
                 with suppress(NotFound, Conflict):  # it has ended meanwhile
                     await self._engine.ask(partial(_kill, name=self.names[slot], number=number))
 
     async def ended(self) -> None:
-        """Wait until none runs."""
+        """Wait until all have ended."""
         while True:
-            if "running" not in (await self.states()).values():
+            if ALIVE.isdisjoint((await self.states()).values()):
                 return
             await anyio.sleep(POLL_SECONDS)
 

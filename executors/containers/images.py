@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,8 +121,7 @@ async def _build(
     theirs, _ = conda.divided(lock)
     brings_python = conda.brings_python(theirs)
     target = await (_machine if brings_python else _platform)(engine, recipe, base)
-    async with anyio.TemporaryDirectory(prefix=".build-", dir=str(settings.home / "images")) as folder:
-        root = Path(folder)
+    async with workshop(settings.home / "images" / f"{recipe.digest}.tmp") as root:
         asked = _asked(environment)
         order = await staging.stage(
             root, lock, version=recipe.version, asked=asked, target=target, settings=settings, log=log
@@ -133,6 +134,22 @@ async def _build(
         fetching = {"network": settings.build_network or None, "proxy": settings.proxy}
         given = fetching if recipe.system_packages else {}
         await send(engine, root / "context.tar", tag=recipe.tag, log=log, **given)
+
+
+@asynccontextmanager
+async def workshop(root: Path) -> AsyncIterator[Path]:
+    """An empty folder for whoever holds the lock on what is built in it; what a killed build has left is removed."""
+    await run_sync(_remove, root)
+    await anyio.Path(root).mkdir()
+    try:
+        yield root
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_sync(_remove, root)
+
+
+def _remove(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _asked(environment: Artifact) -> list[str]:

@@ -18,7 +18,7 @@ from executors.alone import alone
 from executors.base import Workspace
 from executors.containers import launch
 from executors.containers.engine import Engine
-from executors.containers.fleet import Fleet, patient
+from executors.containers.fleet import ALIVE, Fleet, patient
 from executors.containers.journal import Journal
 from executors.herding.clock import TrialClock, is_under_way
 from executors.inside.verdicts import write_json
@@ -147,7 +147,7 @@ class Watch:
             state = states.get(life.slot)
             if state == "created":
                 await self._fleet.start_created(life.slot)
-            elif state in {"running", "paused", "restarting"}:
+            elif state in ALIVE:
                 await self._journal.look(life.slot)
                 await self._watch_trial(life)
             else:
@@ -158,7 +158,7 @@ class Watch:
     async def _ended(self, life: Life) -> None:
         async with alone(self._root / "start.lock"):  # whoever else watches must not count the same end twice
             state = await self._fleet.state(life.slot)
-            if state is not None and state["Status"] == "running":
+            if state is not None and state["Status"] in ALIVE:
                 return
             life.known = folder.read(self._root / "slots" / f"{life.slot}.json") or life.known
             if life.is_over:

@@ -80,12 +80,13 @@ async def run(
         ended: told the number of each slot that has ended, once, while the others may go on; see SlotEnded.
         progress: asked now and then; what it says is told in the graph.
     """
-    place = await prepared(job, environment)
-    running = await _adopt(job, name, place, slots)
+    running = await _adopt(job, name, environment, slots)
     if running is None:
+        place = await prepared(job, environment)
         workspace = await _fresh(job, name, place, slots)
         if code is not None:
             await _unpack(job, code, workspace.root / "code")
+        await run_sync(place.keep, workspace.root)
         await _fill(job, workspace, spec, files)
         await job.advance(state=RunState.SUBMITTED, phase=name, message=None, progress=None)
         running = await job.executor.start(workspace)
@@ -120,13 +121,14 @@ def _workspace(job: Job, name: str, place: Prepared, slots: int) -> Workspace:
     )
 
 
-async def _adopt(job: Job, name: str, place: Prepared, slots: int) -> Running | None:
+async def _adopt(job: Job, name: str, environment: Artifact, slots: int) -> Running | None:
     """What an earlier worker started and still runs, or has finished while nobody watched.
 
     Nothing where the run is tried again: what its last attempt came to is known, and would be the same.
     """
     if not (job.run.recovering or job.has_begun) or not (job.root / name / "job.json").exists():
         return None
+    place = await run_sync(Prepared.kept, job.root / name) or await prepared(job, environment)
     running = await job.executor.adopt(_workspace(job, name, place, slots))
     if running is not None:
         job.has_begun = True

@@ -15,7 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import anyio
 from anyio.to_thread import run_sync
 
 import executors
@@ -102,10 +101,10 @@ async def _build(
     inside = await _probe(engine, image)
     await log(f"adding JupyterLab and the client to {image[:19]} (Python {inside.version})\n")
     lab, kernel = await _locks(inside, settings=settings, log=log)
-    async with anyio.TemporaryDirectory(prefix=".build-", dir=str(settings.home / "images")) as folder:
+    async with images.workshop(settings.home / "images" / f"{recipe}.tmp") as folder:
         order = []
         for name, lock in (("lab", lab), ("kernel", kernel)):
-            root = Path(folder) / name
+            root = folder / name
             root.mkdir()
             found = await staging.stage(
                 root, lock, version=inside.minor, asked=(), target=inside.target, settings=settings, log=log
@@ -113,7 +112,7 @@ async def _build(
             order += [replace(each, name=f"{name}-{each.name}") for each in found]
         texts = {f"own/{path}": data for path, data in _own(inside, sources).items()}
         text = dockerfile(image, [layer.name for layer in order], recipe)
-        archive = Path(folder) / "context.tar"
+        archive = folder / "context.tar"
         await run_sync(context.write, archive, order, {**texts, "Dockerfile": text.encode()})
         await images.send(engine, archive, tag=tag, log=log)
 

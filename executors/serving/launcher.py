@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 
 from executors.base import Executor, Limits, Prepared, Running, Workspace
 from lineage import models
-from lineage.artifacts import Artifact, ArtifactKind
+from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.endpoints import SOCKET, Replica
 from lineage.files import Files
 from lineage.settings import Settings
@@ -34,36 +34,34 @@ class Launcher:
 
     async def launch(self, replica: Replica, deployment: Artifact, *, generation: int) -> Running:
         """Start *replica*; raise ExecutionFailed when it cannot be started."""
-        workspace = await self._workspace(replica, deployment, generation)
+        place = await self._prepared(replica.executor, deployment)
+        workspace = _workspace(replica, deployment, generation, place)
         await run_sync(lambda: workspace.root.mkdir(parents=True, mode=0o700))
+        await run_sync(place.keep, workspace.root)
         model = await self.store.artifacts.one(deployment.body["model"], K.MODEL)
         await self._fill(workspace.root, model)
         return await self.executors[replica.executor].start(workspace)
 
     async def adopt(self, replica: Replica, deployment: Artifact, *, generation: int) -> Running | None:
         """Find *replica*, which an earlier controller has started, running or ended; None where it never came to be."""
-        if not await run_sync(Path(replica.root, "job.json").exists):
+        root = Path(replica.root)
+        if not await run_sync((root / "job.json").exists):
             return None
-        workspace = await self._workspace(replica, deployment, generation)
-        return await self.executors[replica.executor].adopt(workspace)
-
-    async def _workspace(self, replica: Replica, deployment: Artifact, generation: int) -> Workspace:
-        resources: Mapping[str, Any] = deployment.body["resources"]
-        limits = Limits(**{name: value for name, value in resources.items() if name not in ("network", "seconds")})
-        return Workspace(
-            run_id=replica.id,
-            generation=generation,
-            attempt=1,
-            root=Path(replica.root),
-            prepared=await self._prepared(replica.executor, deployment),
-            limits=limits,
-            network=bool(resources.get("network")),
-        )
+        place = await run_sync(Prepared.kept, root) or await self._prepared(replica.executor, deployment)
+        return await self.executors[replica.executor].adopt(_workspace(replica, deployment, generation, place))
 
     async def _prepared(self, executor: str, deployment: Artifact) -> Prepared:
         environment = await self.store.artifacts.one(deployment.body["environment"], K.ENVIRONMENT)
         lock = (await self.files.read(environment.body["lock"])).decode()
-        return await self.executors[executor].prepare(environment, lock, log=_unheard)
+        place = await self.executors[executor].prepare(environment, lock, log=_unheard)
+        if place.artifact is not None and place.artifact.id != deployment.body["image"]:
+            await self._house(deployment, place.artifact, place.edges)
+        return place
+
+    async def _house(self, deployment: Artifact, image: Artifact, edges: Sequence[Edge]) -> None:
+        """Note that the version runs in another image too: its own was removed from the daemon, and built anew."""
+        runs_in = Edge(type=EdgeType.RUNS_IN, source=deployment.id, target=image.id)
+        await self.store.artifacts.record([image], [*edges, runs_in], now=self.now(), by=deployment.created_by)
 
     async def _fill(self, root: Path, model: Artifact) -> None:
         body = model.body
@@ -95,6 +93,20 @@ class Launcher:
         with os.fdopen(descriptor, "w") as stream:
             json.dump(job, stream, indent=1)
         os.replace(root / "job.json.new", root / "job.json")
+
+
+def _workspace(replica: Replica, deployment: Artifact, generation: int, place: Prepared) -> Workspace:
+    resources: Mapping[str, Any] = deployment.body["resources"]
+    limits = Limits(**{name: value for name, value in resources.items() if name not in ("network", "seconds")})
+    return Workspace(
+        run_id=replica.id,
+        generation=generation,
+        attempt=1,
+        root=Path(replica.root),
+        prepared=place,
+        limits=limits,
+        network=bool(resources.get("network")),
+    )
 
 
 async def _unheard(text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio.to_thread import run_sync
 
 from executors.base import Prepared, Running, Workspace
 from executors.exchange import Bench
@@ -15,6 +16,7 @@ from executors.jobs import stage
 from executors.jobs.job import Job
 from executors.process import ProcessExecutor
 from executors.testing import calling
+from lineage.artifacts import Artifact, ArtifactKind
 from lineage.files import Files
 from lineage.runs import Run, RunKind, RunState
 from lineage.settings import Settings
@@ -145,8 +147,13 @@ class Adopting(ProcessExecutor):
 
 
 async def test_what_has_ended_badly_is_not_adopted_when_it_is_tried_again(store: Store, settings: Settings) -> None:
-    """Work is adopted by who goes on with a run; who tries it again begins anew, or it would end as before for ever."""
+    """Work is adopted by who goes on with a run; who tries it again begins anew, or it would end as before for ever.
+
+    What is adopted is in what it was started in, which is not built for that: an index may be away, an image removed.
+    """
     job = await a_job(store, settings, Adopting(settings))
+    place = Prepared(python=Path(sys.executable), image="sha256:1", command=("perl", "learn"))
+    gone = Artifact(kind=ArtifactKind.ENVIRONMENT, name="cannot be built any more", digest="0" * 64)
     found = []
     for state in (RunState.NEEDS_RECOVERY, RunState.QUEUED):
         now = datetime.now(UTC)
@@ -157,10 +164,11 @@ async def test_what_has_ended_badly_is_not_adopted_when_it_is_tried_again(store:
         lease = await store.runs.lease("w", executors=["process"], now=datetime.now(UTC), ttl=timedelta(minutes=5))
         assert lease is not None
         job = replace(job, lease=lease, has_begun=False, token=None)
-        place = Prepared(python=Path(sys.executable))
+        await run_sync(place.keep, folder)
 
-        adopted = await stage._adopt(job, "fit", place, 1)
+        adopted = await stage._adopt(job, "fit", gone, 1)
         workspace = adopted.workspace if adopted else await stage._fresh(job, "fit", place, 1)
-        found.append((workspace.attempt, await stage._adopt(job, "fit", place, 1) is not None))
+        found.append((workspace.attempt, await stage._adopt(job, "fit", gone, 1) is not None))
+        assert adopted is None or place == adopted.workspace.prepared
 
     assert [(1, True), (2, False)] == found

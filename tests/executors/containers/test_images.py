@@ -50,8 +50,14 @@ async def run(engine: Engine, image: str, *command: str) -> str:
 
 
 async def test_an_image_has_the_packages_of_the_lock(settings: Settings, engine: Engine, said: Said) -> None:
-    """It runs as an ordinary user, finds the locked packages, and is found again by its label, without a build."""
+    """It runs as an ordinary user, finds the locked packages, and is found again by its label, without a build.
+
+    What a build that was killed has left in the data directory is gone with the next one.
+    """
     made, lock = await environment(settings, "six==1.17.0")
+    left = anyio.Path(settings.home / "images" / f"{Recipe.of(made, settings).digest}.tmp")
+    await left.mkdir(parents=True)
+    await (left / "context.tar").write_text("half of it")
     built = await images.build(made, lock, settings=settings, log=said, engine=engine)
     again = await images.build(made, lock, settings=settings, log=said, engine=engine)
     shown = json.loads(await run(engine, built.id, built.python, "-c", SHOW))
@@ -63,6 +69,7 @@ async def test_an_image_has_the_packages_of_the_lock(settings: Settings, engine:
     assert found is not None
     assert made.digest == found["Config"]["Labels"]["io.lineage.environment"]
     assert found["Id"] == built.id == f"sha256:{built.artifact.digest}"
+    assert [] == [each.name async for each in left.parent.iterdir() if await each.is_dir()]
 
 
 async def test_later_builds_reuse_layers(settings: Settings, engine: Engine, said: Said) -> None:

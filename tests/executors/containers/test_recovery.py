@@ -11,7 +11,7 @@ from executors.containers import launch
 from executors.containers.engine import Engine
 from executors.docker import DockerExecutor
 from executors.exchange import Bench
-from executors.testing import calling
+from executors.testing import calling, until
 from lineage.runs import Outcome, RunState
 from lineage.settings import Settings
 
@@ -47,6 +47,21 @@ async def test_leftovers_are_removed(docker_executor: DockerExecutor, docker_ben
 
     assert not await present()
     assert S.LOST == (await docker_executor.wait(running)).state
+
+
+async def test_what_somebody_paused_can_be_stopped(
+    docker_executor: DockerExecutor, docker_bench: Bench, engine: Engine
+) -> None:
+    """A container that is paused has not ended: it is asked, and ended by force, as one that runs."""
+    workspace = docker_bench.fit(calling("time.sleep(600)"))
+    running = await docker_executor.start(workspace)
+    await until(lambda: docker_bench.exchange.beats)
+    await engine.ask(lambda client: client.api.pause(launch.name(workspace, 0)))
+
+    await docker_executor.stop(running, grace=1)
+
+    with anyio.fail_after(20):
+        assert S.CANCELED == (await docker_executor.wait(running)).state
 
 
 async def test_a_start_that_was_cut_short(docker_executor: DockerExecutor, docker_bench: Bench, engine: Engine) -> None:
