@@ -199,22 +199,26 @@ class ExecutorContract:
         assert "no_such_column" in (outcome.message or "")
 
     async def test_run_timeout(self, executor: Executor, bench: Bench) -> None:
-        """Code that hangs, and ignores being asked, is ended when its time is over."""
-        code = calling("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)")
-        workspace = bench.fit(code, limits=Limits(seconds=2))
+        """Code that hangs, and ignores being asked, is ended when its time is over; its last lines are kept."""
+        hangs = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+        code = calling(f"{hangs}; print('hanging', flush=True); time.sleep(600)")
+        workspace = bench.fit(code, limits=Limits(seconds=8))  # for a busy machine to come to it
 
         outcome = await executor.wait(await executor.start(workspace))
 
         assert (S.TIMED_OUT, "TIMEOUT") == (outcome.state, outcome.reason), outcome
+        assert "hanging\n" in outcome.log_tail
 
     async def test_memory_limit(self, executor: Executor, bench: Bench) -> None:
-        """Code that wants more memory than it may have ends as OOM, whether in one piece or bit by bit."""
+        """Code that wants more memory than it may have ends as OOM, in one piece or bit by bit, with its last lines."""
         for body in ("b'x' * 8_000_000_000", "held = []\n    while True: held.append(b'x' * 1_000_000)"):
-            workspace = bench.fit(calling(body), limits=Limits(memory_bytes=400 * MEBIBYTE, seconds=60))
+            code = calling(f"print('hungry', flush=True)\n    {body}")
+            workspace = bench.fit(code, limits=Limits(memory_bytes=400 * MEBIBYTE, seconds=60))
 
             outcome = await executor.wait(await executor.start(workspace))
 
             assert (S.FAILED, "OOM") == (outcome.state, outcome.reason), outcome
+            assert "hungry\n" in outcome.log_tail
 
     async def test_log_is_capped(self, executor: Executor, bench: Bench) -> None:
         """Of a log without end, head and tail are kept, with a line on what lies between."""
