@@ -4,13 +4,19 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import psutil
 import pytest
+from gql import Client as GraphQL
+from gql import gql
+from gql.transport.websockets import WebsocketsTransport
 
 from executors.base import Prepared
 from lineage.artifacts import ArtifactKind
@@ -31,6 +37,13 @@ from sklearn.linear_model import LogisticRegression
 def build(params):
     time.sleep(0.5)
     return LogisticRegression(C=params["C"], max_iter=5000)
+
+
+def counting(params):
+    for number in range(10):
+        print("line", number, flush=True)
+        time.sleep(0.5)
+    return LogisticRegression(max_iter=5000)
 
 
 def forest(params):
@@ -73,6 +86,40 @@ def test_the_same_model_in_both(world: World) -> None:
 
     assert digests["process"] == digests["docker"]
     assert places["docker"] - places["process"] == {"IMAGE"}
+
+
+async def watched(world: World, run: Run, followed: Path) -> list[tuple[str, str, str]]:
+    """What a watcher of *run* is told until its end: its state, its log, and what a follower has written till then."""
+    url = f"{world.client.url}/graphql".replace("http", "ws")
+    transport = WebsocketsTransport(url=url, subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL])
+    query = gql("subscription ($id: ID!) { runUpdated(id: $id) { state log { text } } }")
+    query.variable_values = {"id": run.id}
+    seen = []
+    async with GraphQL(transport=transport) as session:
+        async for event in session.subscribe(query):
+            told = event["runUpdated"]
+            seen.append((told["state"], told["log"]["text"], await anyio.Path(followed).read_text()))
+    return seen
+
+
+@pytest.mark.parametrize("executor", ["process", "docker"])
+def test_a_log_is_told_while_it_is_written(world: World, tmp_path: Path, executor: str) -> None:
+    """runUpdated and `lineage logs -f` have the first lines before the last are written, and each line once."""
+    code = world.client.register_model_code("counting", world.code, "code.py:counting")
+    inputs = {name: world.inputs[name] for name in ("training_set", "environment", "metrics")}
+    run = world.client.train(
+        f"counting-{executor}", **inputs, model_code=code, executor=executor, hyperparameters={}, seed=8
+    )
+    followed = tmp_path / "followed"
+    command = [sys.executable, "-m", "lineage.cli", "logs", run.id, "-f", "--home", str(world.home)]
+    with followed.open("wb") as stream, subprocess.Popen(command, stdout=stream) as follower:
+        seen = anyio.run(watched, world, run, followed)
+        assert 0 == follower.wait(60)
+
+    for place in (1, 2):
+        early = [each[place] for each in seen if each[0] == "RUNNING"]
+        assert any("line 0\n" in text and "line 9\n" not in text for text in early), seen
+    assert [1] * 10 == [followed.read_text().count(f"line {number}\n") for number in range(10)]
 
 
 def test_a_search_survives_kill_9_of_its_worker(world: World) -> None:
