@@ -18,7 +18,7 @@ from executors.base import Prepared
 from lineage.artifacts import ArtifactKind
 from lineage.client import Client
 from lineage.server import WORK_USER
-from tests.e2e.jupyter import Jupyter
+from tests.e2e.jupyter import Jupyter, Kernel
 from tests.e2e.worlds import World, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.docker, pytest.mark.timeout(600)]
@@ -80,16 +80,17 @@ def command(folder: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "lineage.cli", "notebook", *given]
 
 
-def environ(world: World) -> dict[str, str]:
+def environ(world: World, **given: str) -> dict[str, str]:
     """The variables of somebody who works on the machine of *world*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LINEAGE_")}
-    return {**kept, "LINEAGE_HOME": str(world.home), "LINEAGE_TOKEN": TOKEN}
+    return {**kept, "LINEAGE_HOME": str(world.home), "LINEAGE_TOKEN": TOKEN, **given}
 
 
 @contextmanager
-def opened(world: World, folder: Path) -> Iterator[Opened]:
+def opened(world: World, folder: Path, *more: str, **given: str) -> Iterator[Opened]:
     """A notebook of *folder*, ended by Ctrl-C if it has not been ended otherwise."""
-    with subprocess.Popen(command(folder), env=environ(world), stdout=subprocess.PIPE, text=True) as process:
+    process = subprocess.Popen(command(folder, *more), env=environ(world, **given), stdout=subprocess.PIPE, text=True)
+    with process:
         try:
             notebook = Opened(process)
             with notebook.jupyter.http:
@@ -146,3 +147,61 @@ def test_what_a_notebook_trains_comes_from_it(world: World, project: Path) -> No
     )
     assert (project / "code.py").stat().st_uid == project.stat().st_uid == int(held["Config"]["User"].split(":")[0])
     assert (0, []) == over
+
+
+def refused(world: World, folder: Path, *more: str) -> str:
+    """What the command says that does not open a notebook."""
+    done = subprocess.run(command(folder, *more), env=environ(world), capture_output=True, text=True, check=False)
+    assert 1 == done.returncode
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+HERE = "from lineage.client import Client\nprint(Client().artifact('Environment', 'cells').name)"
+
+
+def test_a_killed_command_leaves_its_notebook_to_the_next(
+    world: World, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The next of its folder goes on with its kernels, one of another clears it away, and Shut Down ends that well."""
+    with opened(world, project) as first:
+        first.jupyter.open("kept.ipynb", "").do("kept = 42")
+        beside = refused(world, project)
+        first.process.kill()
+    with opened(world, project) as second:
+        (kernel,) = second.jupyter.http.get("/api/kernels").json()
+        said = Kernel(second.jupyter, kernel["id"]).do(f"print(kept)\n{HERE}")
+        second.process.kill()
+    left = containers(world)
+    other = a_folder(tmp_path_factory, "other")
+    with opened(world, other, "--network", LINEAGE_URL=str(world.client.url)) as third:
+        now = containers(world)
+        told = third.jupyter.open("there.ipynb", "").do(HERE)
+        network = inspected("inspect", "-f", "{{.HostConfig.NetworkMode}}", *now).strip()
+        third.jupyter.http.post("/api/shutdown")
+        code = third.process.wait(timeout=60)
+
+    assert f"has a notebook of this environment at {first.told['url']}" in beside
+    assert first.told["container"] == second.told["container"]
+    assert ("42\ncells\n", "cells\n") == (said, told)
+    assert ([first.told["container"]], [third.told["container"]]) == (left, now)
+    assert ("bridge", 0, []) == (network, code, containers(world))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--environment", "nothing"], "there is no Environment 'nothing'"),
+        (["--environment", "words"], "words is an environment of perl; notebooks are of Python's alone"),
+        (["--folder", "/usr/lib"], "it would hide the image's own"),
+        (["--folder", "/nowhere"], "there is no folder /nowhere"),
+    ],
+)
+def test_what_cannot_be_had(world: World, project: Path, given: list[str], words: str) -> None:
+    """It is said in a line, and nothing is left."""
+    if "words" in given:
+        run = world.client.register_environment("words", language="perl", base_image="some:image", command=["perl"])
+        world.client.wait(run)
+
+    assert words in refused(world, project, *given)
+    assert [] == containers(world)
