@@ -17,6 +17,7 @@ from executors.serving.launcher import Launcher
 from executors.together import together
 from lineage.cycle import DUTIES
 from lineage.cycle.courier import Courier
+from lineage.endpoints import REPLICA
 from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, LineageError, Unavailable
 from lineage.files import Files
 from lineage.runs import Outcome, RunKind, RunState, retry
@@ -141,8 +142,11 @@ class Worker:
             await anyio.sleep(UNAVAILABLE_SECONDS)
 
     async def _attempts(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """The oldest attempt that may still run of runs, and of replicas, each of which has one."""
         found = await self.store.runs.by_ids(ids)
-        return {id: run.attempt + run.is_over for id, run in found.items()}
+        replicas = {id for id in ids if id.startswith(REPLICA)}
+        over = replicas - await self.store.endpoints.kept(sorted(replicas)) if replicas else ()
+        return {id: run.attempt + run.is_over for id, run in found.items()} | dict.fromkeys(over, 2)
 
     async def step(self) -> bool:
         """Do the oldest ready run, if there is one; False when nothing waits."""

@@ -1,6 +1,7 @@
 """Endpoints: names that requests are sent to, which version is wanted there, which is live, and what runs for it."""
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,8 @@ from lineage.artifacts import ArtifactKind, asset_id
 
 #: Where a scoring server listens, in its folder.
 SOCKET = "out/serve.sock"
+#: What ids of replicas begin with.
+REPLICA = "serve-"
 
 
 class EndpointState(StrEnum):
@@ -37,6 +40,11 @@ class ReplicaState(StrEnum):
     HEALTHY = "HEALTHY"
     #: It answers what it was asked, and is asked no more.
     DRAINING = "DRAINING"
+
+
+def new_replica_id() -> str:
+    """A fresh id of a replica, which no run has; lower case, since names on the Docker daemon carry it."""
+    return f"{REPLICA}{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,14 @@ WHERE e.state <> 'REMOVED' AND ($namespace IS NULL OR e.namespace = $namespace)
 RETURN e {.*} AS endpoint
 ORDER BY e.namespace, e.name LIMIT $first
 
+// name: replicas_kept(ids) many read
+// Which of these replicas some endpoint has: those that it starts, asks, or lets end.
+MATCH (e:Endpoint)
+WHERE e.state <> 'REMOVED'
+UNWIND $ids AS id
+WITH e, id WHERE e.replicas CONTAINS id
+RETURN DISTINCT id
+
 // name: lease_endpoints(controller, executors, now, until) many write
 // Hand every endpoint that nobody looks after to one controller.
 MATCH (e:Endpoint)

@@ -1,6 +1,5 @@
 """The controller: endpoints leased one by one, and each brought from what is to what is wanted."""
 
-import secrets
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from executors.serving.launcher import Launcher
 from executors.serving.scorer import Scorer
 from executors.together import together
 from lineage.artifacts import Artifact, ArtifactKind
-from lineage.endpoints import Endpoint, EndpointState, Failure, Replica, ReplicaState
+from lineage.endpoints import Endpoint, EndpointState, Failure, Replica, ReplicaState, new_replica_id
 from lineage.errors import LeaseLost, LineageError, Unavailable
 
 log = structlog.get_logger()
@@ -148,7 +147,7 @@ class Tender:
                     self._scorers.append(await self._scorer(self._fresh(version, number)))
 
     def _fresh(self, version: Artifact, number: int) -> Replica:
-        id = f"serve-{secrets.token_hex(8)}"
+        id = new_replica_id()
         root = self.launcher.settings.home.absolute() / "deployments" / id
         executor = str(version.body["executor"])
         return Replica(id=id, deployment=version.id, number=number, executor=executor, root=str(root))

@@ -87,6 +87,10 @@ class Endpoints:
         rows = await self._graph.many("list_endpoints", namespace=namespace, first=first)
         return [Endpoint.from_row(row["endpoint"]) for row in rows]
 
+    async def kept(self, replicas: Sequence[str]) -> set[str]:
+        """Which of *replicas* some endpoint has; a replica is noted before it is started, and until it has ended."""
+        return {str(row["id"]) for row in await self._graph.many("replicas_kept", ids=list(replicas))}
+
     async def lease(
         self, controller: str, *, executors: Sequence[str], now: datetime, ttl: timedelta
     ) -> Sequence[Endpoint]:

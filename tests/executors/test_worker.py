@@ -10,6 +10,7 @@ import pytest
 from executors.jobs.job import Job, Landing
 from executors.worker import Worker
 from lineage.artifacts import Artifact, ArtifactKind
+from lineage.endpoints import Replica, new_replica_id
 from lineage.errors import ExecutionFailed, InvalidInput, LeaseLost, Unavailable
 from lineage.runs import Run, RunKind, RunState
 from lineage.settings import Settings
@@ -212,3 +213,23 @@ async def test_a_stale_lease_cannot_renew(store: Store, settings: Settings) -> N
 
     with pytest.raises(LeaseLost):
         await store.runs.renew(first, now=later, ttl=timedelta(seconds=1))
+
+
+async def test_what_no_endpoint_has_is_over(store: Store, settings: Settings) -> None:
+    """Containers of replicas that a controller has lost sight of are leftovers; those that an endpoint has are not."""
+    version = Artifact.defined(ArtifactKind.DEPLOYMENT, "delays", {"replicas": 1})
+    await store.artifacts.record([version], now=now(), by="t")
+    await store.endpoints.want("endpoint", version.id, executor="process", asked_at=now(), now=now())
+    ttl = timedelta(minutes=1)
+    (endpoint,) = await store.endpoints.lease("c", executors=["process"], now=now(), ttl=ttl)
+    kept = Replica(id=new_replica_id(), deployment=version.id, number=0, executor="process", root="/r")
+    await store.endpoints.keep(endpoint, now=now(), ttl=ttl, replicas=[kept])
+    lost, run = new_replica_id(), await queued(store)
+
+    found = await a_worker(store, settings, _nothing)._attempts([kept.id, lost, run.id, "run-unknown"])
+
+    assert {lost: 2, run.id: 0} == found
+
+
+async def _nothing(job: Job) -> Landing:
+    return Landing()
