@@ -1,9 +1,10 @@
 """What a walk is asked: where it starts, how far and over what it goes, and which of what it reaches is shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from lineage.artifacts import WALKED, ArtifactKind, EdgeType, canonical
@@ -131,5 +132,9 @@ class Question:
 
 def _bounded(name: str, reach: int) -> str:
     """The query *name* with the nearest bound that is not below *reach*, or without one where none is so far."""
-    queries: Mapping[str, Any] = load()
-    return next((each for n in range(reach, 2 * reach) if (each := f"{name}[{n}]") in queries), name)
+    return next((f"{name}[{n}]" for n in _bounds(name) if reach <= n < 2 * reach), name)
+
+
+@cache
+def _bounds(name: str) -> list[int]:
+    return sorted(int(each.removeprefix(name)[1:-1]) for each in load() if each.startswith(f"{name}["))

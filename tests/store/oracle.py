@@ -1,7 +1,8 @@
 """A small world of artifacts, and what networkx says that a walk through it reaches."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,8 +17,9 @@ from tests.conftest import NOW
 
 K, E = ArtifactKind, EdgeType
 #: The first eight depend on each other in any shape; the evaluations are leaves.
-KINDS = [K.DATASET] * 3 + [K.MODEL] * 2 + [K.TRAINING_SET, K.METRIC_DEFINITION, K.DEPLOYMENT] + [K.EVALUATION] * 2
-INNER, LEAVES = range(8), (8, 9)
+KINDS = [K.DATASET] * 2 + [K.PREDICTIONS] + [K.MODEL] * 2 + [K.TRAINING_SET, K.METRIC_DEFINITION, K.DEPLOYMENT]
+KINDS += [K.EVALUATION] * 2
+INNER, LEAVES, MEASURED = range(8), (8, 9), (0, 2, 5, 6)
 OWNERS, TAGS, FORMATS = ("ann", "bob"), ("red", "blue"), ("csv", 'a "quoted" one', None, 1, 12)
 worlds = itertools.count()
 
@@ -79,12 +81,29 @@ class World:
         if self.is_serving:
             await serve(store, self.ids[7])
 
+    def edges_by(self, as_of: datetime | None) -> list[tuple[int, EdgeType, int]]:
+        """The edges that were recorded by then."""
+        return [each for n, each in enumerate(self.edges) if as_of is None or recorded(n) <= as_of]
+
+    def ways(self, source: int, target: int, as_of: datetime | None) -> Iterator[tuple[int, ...]]:
+        """The ways from an artifact to one that it depends on as edges, none of them twice, the shortest first."""
+        ends = [(b, a) if type_ is E.EVALUATED_BY else (a, b) for a, type_, b in self.edges_by(as_of)]
+        leading = {target, *nx.ancestors(self.graph(LINEAGE, as_of), target)}
+        waiting = deque[tuple[int, tuple[int, ...]]]([(source, ())] if source != target else [])
+        while waiting:
+            at, way = waiting.popleft()
+            for number, (a, b) in enumerate(ends):
+                if a == at and b in leading and number not in way:
+                    waiting.append((b, (*way, number)))
+                    if b == target:
+                        yield (*way, number)
+
     def graph(self, types: Sequence[EdgeType], as_of: datetime | None) -> Any:
         """Who depends on whom over edges of *types*: an evaluation depends on its model, against that edge."""
         graph: Any = nx.DiGraph()
         graph.add_nodes_from(range(len(KINDS)))
-        for number, (source, type_, target) in enumerate(self.edges):
-            if type_ in types and (as_of is None or recorded(number) <= as_of):
+        for source, type_, target in self.edges_by(as_of):
+            if type_ in types:
                 graph.add_edge(*((target, source) if type_ is E.EVALUATED_BY else (source, target)))
         return graph
 
@@ -106,6 +125,10 @@ class World:
         found = self.reached(question).items()
         return sorted((far, self.ids[n]) for n, far in found if far <= depth and self._is_shown(n, question))
 
+    def live(self, as_of: datetime | None) -> set[int]:
+        """The deployment that serves, and all that it depends on."""
+        return {7, *nx.descendants(self.graph(WALKED, as_of), 7)} if self.is_serving else set()
+
     def _is_stop(self, number: int, stop: Stop) -> bool:
         return KINDS[number] in stop.kinds or self.ids[number] in stop.ids
 
@@ -113,7 +136,7 @@ class World:
         node, shown = self.node(number), question.shown
         gone = self.retracted.get(number)
         is_gone = gone is not None and (question.as_of is None or second(gone) <= question.as_of)
-        live = {7, *nx.descendants(self.graph(WALKED, question.as_of), 7)} if self.is_serving else set()
+        live = self.live(question.as_of)
         return all(
             [
                 shown.retracted or not is_gone,
@@ -146,19 +169,20 @@ def _each(values: strategies.SearchStrategy[Any]) -> strategies.SearchStrategy[A
 
 
 _inner = strategies.sampled_from(INNER)
-_edges = strategies.one_of(
+#: Edges as the model of the graph has them.
+some_edges = strategies.one_of(
     strategies.tuples(_inner, strategies.sampled_from(WALKED), _inner),
     strategies.tuples(_inner, strategies.sampled_from(WALKED), _inner),
     strategies.tuples(
         strategies.sampled_from((3, 4)), strategies.just(E.EVALUATED_BY), strategies.sampled_from(LEAVES)
     ),
-    strategies.tuples(strategies.sampled_from(LEAVES), strategies.just(E.MEASURES), strategies.sampled_from((5, 6))),
+    strategies.tuples(strategies.sampled_from(LEAVES), strategies.just(E.MEASURES), strategies.sampled_from(MEASURED)),
 )
 
 #: Worlds with cycles, diamonds, self-loops and edges of several types between the same two.
 some_worlds = strategies.builds(
     lambda **fields: World(number=next(worlds), **fields),
-    edges=strategies.lists(_edges, max_size=24, unique=True),
+    edges=strategies.lists(some_edges, max_size=24, unique=True),
     owners=_each(strategies.sampled_from(OWNERS)),
     tags=_each(strategies.lists(strategies.sampled_from(TAGS), unique=True, max_size=2)),
     formats=_each(strategies.sampled_from(FORMATS)),
