@@ -27,6 +27,7 @@ RETRY_SECONDS = 15.0
 #: Types of values that stay as they come.
 PLAIN = frozenset({str, int, float, bool, type(None)})
 TIMED_OUT = ("TransactionTimedOut", "TransactionTimedOutClientConfiguration", "LockAcquisitionTimeout")
+OUT_OF_MEMORY = ("MemoryPoolOutOfMemoryError", "TransactionOutOfMemoryError", "OutOfMemoryError")
 
 
 class Transaction:
@@ -107,7 +108,7 @@ class Graph:
                 try:
                     return await self._read(sent, params)
                 except (exceptions.Neo4jError, exceptions.DriverError) as error:
-                    if not error.is_retryable():
+                    if not error.is_retryable() or is_out_of_memory(error):
                         raise
             # Of the ways that try again this alone sends the beginning of the transaction together with the query.
             return await self._driver.execute_query(
@@ -184,12 +185,34 @@ def mapped() -> Iterator[None]:
         raise Unavailable(f"Neo4j does not answer: {error}") from error
 
 
+@contextmanager
+def _tried_once() -> Iterator[None]:
+    """Turn what a second try would meet again into ours at once: the driver tries it for as long as it may."""
+    try:
+        yield
+    except exceptions.Neo4jError as error:
+        if is_out_of_memory(error):
+            raise _from_server(error) from error
+        raise
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Neo4j ran out of memory, which it calls transient; the same query needs as much the next time."""
+    return isinstance(error, exceptions.Neo4jError) and _name(error) in OUT_OF_MEMORY
+
+
+def _name(error: exceptions.Neo4jError) -> str:
+    return (error.code or "").rsplit(".", 1)[-1]
+
+
 def _from_server(error: exceptions.Neo4jError) -> Exception:
-    code = (error.code or "").rsplit(".", 1)[-1]
-    if code in TIMED_OUT:
+    if _name(error) in TIMED_OUT:
         return TookTooLong(f"the query took too long and was stopped: {error.message}")
-    if code.startswith("MemoryPoolOutOfMemory") or code == "TransactionOutOfMemoryError":
-        return LimitExceeded(f"the query needs more memory than it may have: {error.message}")
+    if is_out_of_memory(error):
+        return LimitExceeded(
+            "Neo4j has not the memory for so much at once; ask about less, or give it more (LINEAGE_HEAP for the "
+            f"embedded one, db.memory.transaction.max and the heap for another): {error.message}"
+        )
     if "too large to index" in (error.message or ""):
         return InvalidInput("a name or a key is too long to be found again by it")
     if isinstance(error, exceptions.TransientError | exceptions.DatabaseUnavailable):
@@ -200,7 +223,8 @@ def _from_server(error: exceptions.Neo4jError) -> Exception:
 
 
 async def _rows(tx: neo4j.AsyncManagedTransaction, query: Query, params: Mapping[str, Any]) -> list[Row]:
-    return await _plain_rows(await tx.run(_checked(query, params).text, dict(params)))
+    with _tried_once():
+        return await _plain_rows(await tx.run(_checked(query, params).text, dict(params)))
 
 
 def _checked(query: Query, params: Mapping[str, Any]) -> Query:

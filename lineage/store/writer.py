@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from lineage.errors import InvalidInput, LineageError, NotFound, TookTooLong, Unavailable, VersionTaken
+from lineage.errors import InvalidInput, LimitExceeded, LineageError, NotFound, TookTooLong, Unavailable, VersionTaken
 from lineage.store.graph import RETRY_SECONDS, Graph
 from lineage.store.recording import Entry, write
 
@@ -116,10 +116,10 @@ class Writer:
                 guilty = [each for each in together if any(node.id in error.taken for node in each[1].artifacts)]
                 alone += guilty
                 together = [each for each in together if each not in guilty]
-            except (NotFound, InvalidInput, ValueError):
-                break  # it does not say whose fault it is
             except TookTooLong as error:
                 raise Unavailable(f"Neo4j is slow: {error}; try again") from error
+            except (NotFound, InvalidInput, LimitExceeded, ValueError):
+                break  # it does not say whose fault it is, or is too much for Neo4j's memory together alone
             else:
                 together = []
         for place, entry in together + alone:
