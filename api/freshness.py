@@ -8,8 +8,8 @@ import strawberry
 
 from api.artifacts import Artifact, shown
 from api.context import Info
-from api.pages import LARGEST_WALK_PAGE, check_first
-from api.questions import check_starts, instant
+from api.pages import LARGEST_WALK_PAGE, check_first, instant
+from api.questions import check_starts
 from api.sdl import object_type
 from lineage import freshness as domain
 from lineage.artifacts import ArtifactKind

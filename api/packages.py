@@ -8,14 +8,14 @@ import strawberry
 from api.artifacts import shown
 from api.context import Info
 from api.kinds import Package
-from api.pages import LARGEST_WALK_PAGE, PageInfo, check_first
-from api.questions import StopInput, WalkFilter, Within, instant
+from api.pages import LARGEST_WALK_PAGE, PageInfo, check_first, instant
+from api.questions import Pages, StopInput, WalkFilter, Within, pinned
 from api.sdl import object_type
 from api.walks import Walk, walked
 from lineage import packages as domain
 from lineage.artifacts import ArtifactKind, EdgeType
 from lineage.errors import LimitExceeded
-from lineage.store.questions import Direction, Question
+from lineage.store.questions import FOREVER, Direction, Question
 
 PAGE, STARTS = 100, 1_000
 
@@ -33,6 +33,8 @@ class Packages:
     """The versions of a package that the graph has, sorted by a specifier, and what depends on those under it."""
 
     found: strawberry.Private[domain.Sorted]
+    name: strawberry.Private[str]
+    specifier: strawberry.Private[str]
     as_of: strawberry.Private[datetime | None]
     matching_count: int
     other_count: int
@@ -74,7 +76,10 @@ class Packages:
             stop=stop,
             filter=filter,
         )
-        starts = [each.id for each in self.found.matching]
+        found = self.found
+        if after is not None and self.as_of is None:  # pages start from what there was at the first
+            found = await domain.find(info.context.store, self.name, self.specifier, as_of=pinned(after))
+        starts = [each.id for each in found.matching]
         if len(starts) > STARTS:
             raise LimitExceeded(f"{len(starts)} versions fall under it, and a walk starts from {STARTS}; narrow it")
         check_first(first, LARGEST_WALK_PAGE)
@@ -92,6 +97,8 @@ class PackageQuery:
         found = await domain.find(info.context.store, name, specifier, as_of=at)
         return Packages(
             found=found,
+            name=name,
+            specifier=specifier,
             as_of=at,
             matching_count=len(found.matching),
             other_count=len(found.others),
@@ -103,8 +110,7 @@ def _nothing() -> Walk:
     """The answer about no start at all."""
     return Walk(
         question=Question(of=[], direction=Direction.DOWN),
-        after=None,
-        at="",
+        pages=Pages(after=None, at=FOREVER, asked=""),
         total_count=0,
         counts=[],
         complete=True,

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 import orjson
@@ -72,15 +72,31 @@ def decode(cursor: str, *types: type) -> list[str | float]:
     return position
 
 
+def instant(at: datetime | None, field: str = "asOf") -> datetime | None:
+    """*at* in UTC, where a time without a zone is taken to be; raise InvalidInput where UTC has no such year."""
+    try:
+        return at and (at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
+    except OverflowError as error:
+        raise InvalidInput(f"{at} lies outside of the years 1 to 9999 of UTC", field=field) from error
+
+
+def read_instant(text: str) -> datetime:
+    """The instant that a cursor of ours names; raise InvalidInput where it names none."""
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput("the cursor is not one that this list gave", field="after")
+
+
 def moment(cursor: str | None) -> tuple[datetime, str] | None:
     """The time and id that a cursor of a list by time stands for."""
     if cursor is None:
         return None
     at, id = decode(cursor, str, str)
-    try:
-        return datetime.fromisoformat(str(at)), str(id)
-    except ValueError as error:
-        raise InvalidInput("the cursor is not one that this list gave", field="after") from error
+    return read_instant(str(at)), str(id)
 
 
 def page(

@@ -14,11 +14,11 @@ from api.deployments import DeploymentQuery
 from api.firings import FiringQuery
 from api.freshness import FreshnessQuery
 from api.packages import PackageQuery
-from api.pages import PAGE, Connection, check_first, encode, moment, page
+from api.pages import PAGE, Connection, check_first, encode, instant, moment, page
 from api.paths import Path, Paths
 from api.plans import PlanQuery
 from api.promotions import PromotionQuery
-from api.questions import StopInput, WalkFilter, Within, check_starts, instant
+from api.questions import StopInput, WalkFilter, Within, check_starts
 from api.reproductions import ReproductionQuery
 from api.runs import Run
 from api.schedules import ScheduleQuery

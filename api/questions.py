@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from strawberry.scalars import JSON
 
+from api.pages import decode, encode, instant, read_instant
 from api.sdl import input_type
-from lineage.artifacts import ArtifactKind, EdgeType
+from lineage.artifacts import ArtifactKind, EdgeType, digest_of
 from lineage.errors import InvalidInput, LimitExceeded
-from lineage.store.questions import LINEAGE, Direction, Question, Shown, Stop
+from lineage.store.questions import DEEPEST, LINEAGE, Direction, Question, Shown, Stop
 
 MOST_STARTS, MOST_STOPS = 1_000, 1_000
+#: What a cursor of a walk says: distance and id of its step, the instant of the first page, what was asked.
+CURSOR = (int, str, str, str)
 
 
 @input_type
@@ -57,9 +60,39 @@ class Within:
     filter: WalkFilter | None
 
 
-def instant(at: datetime | None) -> datetime | None:
-    """*at*; a time without a zone is taken as UTC."""
-    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """The pages of one answer: where this one begins, the instant of the first, and a name for what is asked."""
+
+    after: tuple[int, str] | None
+    at: datetime
+    asked: str
+
+    @classmethod
+    def of(cls, question: Question, after: str | None, now: datetime) -> "Pages":
+        """Those of *question*, from the cursor *after* on; raise InvalidInput for a cursor of other pages."""
+        params = {name: value for name, value in question.params([]).items() if name not in ("as_of", "is_now")}
+        asked = digest_of([question.direction, params])[:12]
+        if after is None:
+            return cls(after=None, at=question.as_of or now, asked=asked)
+        distance, id, _, named = decode(after, *CURSOR)
+        at = pinned(after)
+        if named != asked or not 0 <= int(distance) <= DEEPEST:
+            raise InvalidInput("the cursor is of another question; leave all but first as it was", field="after")
+        if question.as_of not in (None, at):
+            message = "the cursor is of the graph at another instant than asOf; leave asOf as it was"
+            raise InvalidInput(message, field="asOf")
+        return cls(after=(int(distance), str(id)), at=at, asked=asked)
+
+    def cursor(self, distance: int, id: str) -> str:
+        """The cursor of a step."""
+        return encode(distance, id, self.at.isoformat(), self.asked)
+
+
+def pinned(cursor: str) -> datetime:
+    """The instant of the first page that led to *cursor*; raise InvalidInput when it is none of ours."""
+    _, _, at, _ = decode(cursor, *CURSOR)
+    return read_instant(str(at))
 
 
 def question_of(direction: Direction, of: Sequence[str], within: Within) -> Question:

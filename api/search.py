@@ -8,8 +8,8 @@ import strawberry
 
 from api.artifacts import Artifact, shown
 from api.context import Info
-from api.pages import PAGE, Connection, check_first, decode, encode, page
-from api.questions import PropertyInput, instant
+from api.pages import PAGE, Connection, check_first, decode, encode, instant, page, read_instant
+from api.questions import PropertyInput
 from api.sdl import input_type, object_type
 from api.walks import KindCount, OwnerCount
 from lineage.artifacts import ArtifactKind, digest_of
@@ -19,6 +19,7 @@ from lineage.store.questions import Shown
 from lineage.store.search import Sought
 
 Kinds = list[ArtifactKind] | None
+FURTHEST = 10**9  # where a cursor may say that a page begins
 
 
 @input_type
@@ -150,17 +151,15 @@ def _sought(text: str, kinds: Sequence[ArtifactKind] | None, filter: SearchFilte
         holds=(wanted.property.key, wanted.property.value) if wanted.property else None,
         retracted=wanted.retracted,
     )
-    return Sought(text=text, shown=shown, since=instant(wanted.created_since), before=instant(wanted.created_before))
+    since, before = instant(wanted.created_since, "createdSince"), instant(wanted.created_before, "createdBefore")
+    return Sought(text=text, shown=shown, since=since, before=before)
 
 
 def _position(after: str, asked: str) -> tuple[int, datetime]:
     skip, at, question = decode(after, int, str, str)
     if question != asked:
         raise InvalidInput("the cursor is of another search; leave text, kinds and filter as they were", field="after")
-    try:
-        return max(int(skip), 0), datetime.fromisoformat(str(at))
-    except ValueError as error:
-        raise InvalidInput("the cursor is not one that this list gave", field="after") from error
+    return min(max(int(skip), 0), FURTHEST), read_instant(str(at))
 
 
 def _kinds(counts: Mapping[ArtifactKind, int]) -> list[KindCount]:

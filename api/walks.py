@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 import strawberry
 from strawberry.scalars import JSON
@@ -10,12 +9,11 @@ from strawberry.types.nodes import SelectedField, Selection
 
 from api.artifacts import Artifact, shown
 from api.context import Info
-from api.pages import LARGEST_WALK_PAGE, PageInfo, check_first, decode, encode
+from api.pages import LARGEST_WALK_PAGE, PageInfo, check_first
 from api.paths import PathLink
-from api.questions import Within, question_of
+from api.questions import Pages, Within, question_of
 from api.sdl import object_type
 from lineage.artifacts import ArtifactKind
-from lineage.errors import InvalidInput
 from lineage.store.questions import Direction, Question
 from lineage.store.walks import Field, Limit
 
@@ -107,8 +105,7 @@ class Walk:
     """A page of an answer, the nearest first, and the truth about the whole: how many, and what was cut."""
 
     question: strawberry.Private[Question]
-    after: strawberry.Private[tuple[int, str] | None]
-    at: strawberry.Private[str]
+    pages: strawberry.Private[Pages]
     total_count: int
     counts: list[KindCount]
     complete: bool
@@ -134,9 +131,9 @@ class Walk:
         """A page as columns, at most 10,000 rows: many times faster than edges, and the more so the fewer columns."""
         check_first(first, ROWS)
         fields = tuple(Field) if columns is None else columns
-        found = await info.context.store.walks.table(self.question, first=first, after=self.after, fields=fields)
+        found = await info.context.store.walks.table(self.question, first=first, after=self.pages.after, fields=fields)
         named = {_CAMEL.get(name, name): values for name, values in found.columns.items()}
-        cursor = encode(*found.cursor, self.at) if found.cursor else None
+        cursor = self.pages.cursor(*found.cursor) if found.cursor else None
         return Table(columns=JSON(named), page_info=PageInfo(has_next_page=found.has_next, end_cursor=cursor))
 
     @strawberry.field
@@ -170,28 +167,23 @@ async def walked(
     check_first(first, LARGEST_WALK_PAGE)
     question = question_of(direction, of, within)
     names = _names(each for field in info.selected_fields for each in field.selections)
-    position: tuple[int, str] | None = None
-    at = (question.as_of or info.context.now()).isoformat()
-    if after is not None:
-        distance, id, at = (decoded := decode(after, int, str, str))[0], decoded[1], str(decoded[2])
-        position = int(distance), str(id)
-        _check_same(question, at)
+    pages = Pages.of(question, after, info.context.now())
     if names & {*FETCHED, "table"}:  # all pages are of the graph as it was at the first
-        question = replace(question, as_of=datetime.fromisoformat(at))
+        question = replace(question, as_of=pages.at)
     if names <= UNCOUNTED:
         await info.context.store.walks.check_starts(question)
-        return _uncounted(question, position, at)
-    found = await info.context.store.walks.answer(question, first=first if names & FETCHED else 0, after=position)
+        return _uncounted(question, pages)
+    fetched = first if names & FETCHED else 0
+    found = await info.context.store.walks.answer(question, first=fetched, after=pages.after)
     # A cut answer is asked about further as what it is: the answer as far as it is whole.
     kept = question if found.whole_to is None else replace(question, max_depth=found.whole_to)
     edges = [
-        WalkEdge(node=shown(step.artifact), distance=step.distance, cursor=encode(*step.cursor, at))
+        WalkEdge(node=shown(step.artifact), distance=step.distance, cursor=pages.cursor(*step.cursor))
         for step in found.steps
     ]
     return Walk(
         question=kept,
-        after=position,
-        at=at,
+        pages=pages,
         total_count=found.total,
         counts=_kinds(found.counts),
         complete=found.complete,
@@ -202,13 +194,12 @@ async def walked(
     )
 
 
-def _uncounted(question: Question, after: tuple[int, str] | None, at: str) -> Walk:
+def _uncounted(question: Question, pages: Pages) -> Walk:
     """An answer of which nothing is asked but what asks the graph itself; no one reads what stands here else."""
     page = PageInfo(has_next_page=False, end_cursor=None)
     return Walk(
         question=question,
-        after=after,
-        at=at,
+        pages=pages,
         total_count=0,
         counts=[],
         complete=True,
@@ -217,17 +208,6 @@ def _uncounted(question: Question, after: tuple[int, str] | None, at: str) -> Wa
         edges=[],
         page_info=page,
     )
-
-
-def _check_same(question: Question, at: str) -> None:
-    try:
-        pinned = datetime.fromisoformat(at)
-    except ValueError as error:
-        raise InvalidInput("the cursor is not one that this list gave", field="after") from error
-    if question.as_of is not None and question.as_of != pinned:
-        raise InvalidInput(
-            "the cursor is of the graph at another instant than asOf; leave asOf as it was", field="asOf"
-        )
 
 
 def _names(selections: Iterable[Selection]) -> set[str]:
