@@ -277,6 +277,8 @@ async def _code(a: Side, b: Side) -> tuple[list[Difference], int]:
 
 
 async def _ancestors(store: Store, a: Side, b: Side) -> list[Artifact]:
+    if a.artifact.id == b.artifact.id:
+        return [a.artifact]
     common = a.upstream.keys() & b.upstream.keys()
     edges = await store.artifacts.dependencies(sorted(common))
     walked = {type_.value for type_ in WALKED}

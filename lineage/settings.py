@@ -34,8 +34,8 @@ def _setting(
     """A field with its meaning, and what its values must keep to: a range, or a pattern and words for it."""
     metadata = {"doc": doc, "secret": secret, "least": least, "most": most, "form": form}
     if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=default, metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -175,3 +175,11 @@ def test_an_api_in_another_container_is_known_by_its_socket(tmp_path: Path) -> N
         assert "http://127.0.0.1:1" == server.running(settings)
         server.forget(settings)
         assert file.exists()
+
+
+def test_secrets_are_not_shown() -> None:
+    """What a traceback shows of settings has no secret in it."""
+    settings = Settings(token="hidden-1", neo4j_password="hidden-2", webhook_secret="hidden-3", home=Path("seen"))
+
+    assert "hidden" not in repr(settings)
+    assert "seen" in repr(settings)

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineage import trees
@@ -17,10 +18,13 @@ from lineage.diffs import COMPARED, FILES, LINES, between
 from lineage.errors import InvalidInput, NotFound
 from lineage.files import Files
 from lineage.store import Store
+from lineage.store.questions import LINEAGE
 from tests.conftest import NOW
+from tests.store.oracle import World, some_worlds
 
 K, E = ArtifactKind, EdgeType
 
+ALLOWED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
 store_tests = [pytest.mark.anyio, pytest.mark.neo4j]
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["a", "b"]))
 SIDES = st.fixed_dictionaries({"data": st.dictionaries(st.sampled_from("xyz"), VALUES)})
@@ -109,6 +113,77 @@ class TestInTheGraph:
         assert "-C = 1\n+C = 2\n print(C)" in str(texts["code/model.py"])
         assert "no text" in str(texts["code/new.bin"])
         assert found.complete
+
+    async def test_each_part_of_two_models(self, store: Store) -> None:
+        """Rows, types and statistics of columns, split, features, space and packages are all looked at."""
+        a, b = defined(K.MODEL, "m", "1"), defined(K.MODEL, "m", "2")
+        nodes: list[Artifact] = [a, b]
+        edges: list[Edge] = []
+        for model, rows, type_, mean, by, sql, low, packages in (
+            (a, 3, "BIGINT", 2.0, "HASH", "x > 1", 0.1, ["left", "both"]),
+            (b, 5, "DOUBLE", 2.5, "TIME", "x > 2", 0.2, ["both", "right"]),
+        ):
+            one = model.version
+            data = defined(K.DATASET, "d", one, row_count=rows)
+            column = defined(K.COLUMN, "d.x", one, type=type_, statistics={"mean": mean, "nulls": 0})
+            feature = defined(K.FEATURE, "f", one, expression=sql, source="d")
+            features = defined(K.FEATURE_SET, "fs", one, label_name="y")
+            splits = {"train": {"rows": rows - 1}, "test": {"rows": 1}}
+            training_set = defined(K.TRAINING_SET, "t", one, split={"by": by}, splits=splits)
+            space = defined(K.SEARCH_SPACE, "s", one, parameters={"C": {"low": low}})
+            values = defined(K.HYPERPARAMETERS, "h", one, values={"C": 1})
+            environment = defined(K.ENVIRONMENT, "env", one, language="python", version=f"3.1{one}")
+            locked = [defined(K.PACKAGE, name, "1") for name in packages]
+            nodes += [data, column, feature, features, training_set, space, values, environment, *locked]
+            edges += [
+                Edge(type=E.DERIVED_FROM, source=source.id, target=target.id)
+                for source, target in (
+                    (column, data),
+                    (feature, column),
+                    (features, feature),
+                    (training_set, features),
+                    (training_set, data),
+                    (values, space),
+                    (model, values),
+                )
+            ]
+            edges += [Edge(type=E.TRAINED_ON, source=model.id, target=training_set.id)]
+            edges += [Edge(type=E.RUNS_IN, source=model.id, target=environment.id)]
+            edges += [Edge(type=E.INCLUDES, source=environment.id, target=each.id) for each in locked]
+        await store.artifacts.record(nodes, edges, now=NOW, by="ann")
+
+        found = await compare(store, a.id, b.id)
+
+        assert [
+            ("data", "d.digest", "CHANGED", "1" * 8, "2" * 8, None),
+            ("data", "d.rows", "CHANGED", 3, 5, 2.0),
+            ("data", "d.x.mean", "CHANGED", 2.0, 2.5, 0.5),
+            ("data", "d.x.type", "CHANGED", "BIGINT", "DOUBLE", None),
+            ("data", "split", "CHANGED", {"by": "HASH"}, {"by": "TIME"}, None),
+            ("data", "train.rows", "CHANGED", 2, 4, 2.0),
+            ("features", "f", "CHANGED", "x > 1", "x > 2", None),
+            ("environment", "language", "CHANGED", "python 3.11", "python 3.12", None),
+            ("environment", "left", "REMOVED", "1", None, None),
+            ("environment", "right", "ADDED", None, "1", None),
+            ("search", "C", "CHANGED", {"low": 0.1}, {"low": 0.2}, None),
+            ("artifact", "digest", "CHANGED", "1" * 8, "2" * 8, None),
+        ] == said(found)
+        assert (["both"], True) == ([each.name for each in found.ancestors], found.complete)
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=ALLOWED)
+    @given(world=some_worlds, ends=st.sampled_from([(0, 1), (3, 4), (8, 9), (0, 0), (3, 3), (8, 8)]))
+    async def test_the_nearest_common_ancestors(self, store: Store, world: World, ends: tuple[int, int]) -> None:
+        """Those of the common ones on which no other common one depends; on a cycle, the nearest to both."""
+        await world.record(store)
+
+        found = await compare(store, *(world.ids[n] for n in ends))
+
+        far = [nx.single_source_shortest_path_length(world.graph(LINEAGE, None), n) for n in ends]
+        common = far[0].keys() & far[1].keys()
+        below = {n: nx.ancestors(world.graph(LINEAGE, None), n) & common for n in common}
+        near = {n: far[0][n] + far[1][n] for n in common}
+        nearest = {n for n in common if not below[n]} or {n for n in common if near[n] == min(near.values())}
+        assert {world.ids[n] for n in nearest} == {each.id for each in found.ancestors}
 
     async def test_the_nearest_common_ancestor(self, store: Store, tmp_path: Path) -> None:
         """The training set is what both come from; the dataset behind it is common too, but not the nearest."""
