@@ -200,11 +200,17 @@ class Worker:
             return Outcome(state=RunState.LOST, reason="LOST", message="its work was lost too often")
         if job.run.cancel_requested_at is not None:
             job.cancelled.set()
+        waited = False
         while True:
             try:
-                return await self._jobs[job.run.kind](job)
+                end = await self._jobs[job.run.kind](job)
+                if waited:
+                    await _tell(job, None)
+                return end
             except Unavailable as error:
                 log.warning("run.wait", run_id=job.run.id, error=str(error))
+                waited = True
+                await _tell(job, f"it waits: {error}")
                 await anyio.sleep(UNAVAILABLE_SECONDS)  # the run waits, and goes on where it was
             except LeaseLost:
                 raise
@@ -259,6 +265,13 @@ class Worker:
         else:
             await self.store.runs.finish(job.lease, end, now=now)
         log.info("run.finish", run_id=job.run.id, state=decision.state.value, reason=end.reason, message=end.message)
+
+
+async def _tell(job: Job, message: str | None) -> None:
+    """Say in the graph what a run waits for, unless it is the graph that is away."""
+    if job.run.message != message:
+        with suppress(Unavailable):
+            await job.advance(message=message)
 
 
 def _outcome(error: LineageError) -> Outcome:

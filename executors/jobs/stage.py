@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -139,7 +140,10 @@ async def _adopt(job: Job, name: str, environment: Artifact, slots: int) -> Runn
 
 
 async def _fresh(job: Job, name: str, place: Prepared, slots: int) -> Workspace:
-    if job.token is None or (job.root / name).exists():
+    half = job.root / name
+    if job.token is not None and not (half / "job.json").exists():
+        await run_sync(lambda: shutil.rmtree(half, ignore_errors=True))  # what it needs was away
+    if job.token is None or half.exists():
         await job.begin_attempt()
     workspace = _workspace(job, name, place, slots)
     workspace.root.mkdir(parents=True, mode=0o700)

@@ -17,6 +17,7 @@ from executors.jobs.job import Job
 from executors.process import ProcessExecutor
 from executors.testing import calling
 from lineage.artifacts import Artifact, ArtifactKind
+from lineage.errors import Unavailable
 from lineage.files import Files
 from lineage.runs import Run, RunKind, RunState
 from lineage.settings import Settings
@@ -72,6 +73,21 @@ async def a_job(store: Store, settings: Settings, executor: ProcessExecutor, kin
     )
     await job.begin_attempt()
     return job
+
+
+async def test_what_was_never_started_is_no_attempt(store: Store, settings: Settings) -> None:
+    """While the API is away nothing is counted; work that was laid out whole is begun anew under the next number."""
+    job, place = await a_job(store, settings, ProcessExecutor(settings)), Prepared(python=Path(sys.executable))
+    for _ in range(3):
+        workspace = await stage._fresh(job, "predict", place, 1)
+        with pytest.raises(Unavailable, match="LINEAGE_URL"):
+            await stage._fill(job, workspace, {}, {})
+    job.settings = replace(settings, url="http://127.0.0.1:1")
+    workspace = await stage._fresh(job, "predict", place, 1)
+    await stage._fill(job, workspace, {}, {})
+    attempts = [job.run.attempt, (await stage._fresh(job, "predict", place, 1)).attempt]
+
+    assert [1, 2] == attempts
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True])

@@ -135,13 +135,13 @@ async def test_a_fault_of_ours_ends_the_run_and_not_the_worker(store: Store, set
 
 
 async def test_a_run_waits_while_something_is_away(store: Store, settings: Settings) -> None:
-    """While the graph or the API does not answer, the run waits and goes on; nothing is counted against it."""
+    """While something does not answer, the run waits, says for what, and goes on; nothing is counted against it."""
     calls = []
 
     async def work(job: Job) -> Landing:
-        calls.append(1)
+        calls.append((await store.runs.get(job.run.id)).message)
         if len(calls) < 2:
-            raise Unavailable("Neo4j does not answer")
+            raise Unavailable("the API does not answer")
         return Landing(result={"calls": len(calls)})
 
     run = await queued(store)
@@ -149,6 +149,7 @@ async def test_a_run_waits_while_something_is_away(store: Store, settings: Setti
 
     done = await store.runs.get(run.id)
     assert (RunState.SUCCEEDED, {"calls": 2}, 0) == (done.state, done.result, done.attempt)
+    assert [None, "it waits: the API does not answer", None] == [*calls, done.message]
 
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(store: Store, settings: Settings) -> None:
