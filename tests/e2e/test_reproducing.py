@@ -4,16 +4,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from lineage.artifacts import ArtifactKind
 from lineage.client import Artifact, Reproduction
+from lineage.embedded import Embedded
 from lineage.errors import NotFound
 from lineage.reproducibility import Reproduced
 from lineage.runs import RunState
-from tests.e2e.worlds import World, running
+from lineage.settings import Settings
+from tests.e2e.worlds import Worker, World, alone
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -34,10 +38,16 @@ def dice(params):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Worker]]:
+    """Everything running, and the one worker."""
+    with alone(tmp_path_factory.mktemp("world"), CODE) as found:
+        yield found
+
+
+@pytest.fixture
+def world(both: tuple[World, Worker]) -> World:
     """Everything running."""
-    with running(tmp_path_factory.mktemp("world"), CODE) as world:
-        yield world
+    return both[0]
 
 
 def again(world: World, of: Artifact) -> Reproduction:
@@ -68,6 +78,40 @@ def test_a_tuned_model_is_reproduced_to_the_byte(world: World) -> None:
     assert [] == found.surroundings
     assert () == world.client.wait(found.run).generated
     assert 1 == len(world.client.artifacts(kinds=["Model"], name="tuned"))
+
+
+def test_from_the_graph_and_the_artifacts_alone(both: tuple[World, Worker], tmp_path: Path) -> None:
+    """On a machine that has an empty home, and nothing but graph and artifacts, what was made comes out the same."""
+    world, here = both
+    model = trained(world, "alone", "code.py:build", C=0.25)
+    scored = world.client.wait(world.client.score("alone", model, "cells.mean_radius > 14")).made("Predictions")
+
+    server, home = Embedded(Settings(home=world.home)), tmp_path / "empty"
+    anyio.run(server.start)  # joins the one that runs
+    here.stop()
+    code = world.code.rename(tmp_path / "moved.py")
+    elsewhere = Worker(
+        world.pids,
+        tmp_path,
+        home=str(home),
+        cache=str(home / "cache"),
+        artifacts=str(world.home / "artifacts"),
+        url=str(world.client.url),
+        neo4j_uri=server.uri,
+        neo4j_user=server.user,
+        neo4j_password=server.password,
+    )
+    try:
+        runs = [world.client.reproduce(each) for each in (world.inputs["training_set"], model)]
+        runs.append(world.client.rescore(scored))
+        done = [world.client.wait(each, timeout=300) for each in runs]
+    finally:
+        elsewhere.stop()
+        code.rename(world.code)
+        here.start()
+
+    assert ["EQUAL"] * 3 == [each.result["verdict"] for each in done]
+    assert (home / "environments").is_dir()
 
 
 def test_code_that_throws_dice_differs_by_so_much(world: World) -> None:

@@ -87,16 +87,56 @@ def running(path: Path, code: str, **settings: str) -> Iterator[World]:
         yield a_world(client, path, code, pids)
 
 
+class Worker:
+    """A worker of a test's own on the graph of a stack, which is killed and started again as the test likes.
+
+    Args:
+        settings: what it has other than the API of *pids* has, by the name of the setting.
+    """
+
+    def __init__(self, pids: dict[str, int], cwd: Path, **settings: str) -> None:
+        given = {f"LINEAGE_{name.upper()}": value for name, value in settings.items()}
+        self._environ, self._cwd = {**psutil.Process(pids["api"]).environ(), **given}, cwd
+        self.start()
+
+    def start(self) -> None:
+        """Start it, where it was ended."""
+        command = [sys.executable, "-P", "-m", "executors"]
+        self._process = subprocess.Popen(command, env=self._environ, cwd=self._cwd, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """End it by SIGKILL, and start the next one."""
+        self._process.kill()
+        self._process.wait()
+        self.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(timeout=60)
+
+
 @contextmanager
-def served(path: Path, **settings: str) -> Iterator[tuple[Client, dict[str, int]]]:
-    """`lineage up` below *path* with *settings*: a client of it, and its processes."""
+def alone(path: Path, code: str, **settings: str) -> Iterator[tuple[World, Worker]]:
+    """As `running`, with a worker of the test's own in the place of the stack's."""
+    with served(path, "--workers", "0", **settings) as (client, pids):
+        worker = Worker(pids, path)
+        try:
+            yield a_world(client, path, code, pids), worker
+        finally:
+            worker.stop()
+
+
+@contextmanager
+def served(path: Path, *words: str, **settings: str) -> Iterator[tuple[Client, dict[str, int]]]:
+    """`lineage up *words*` below *path* with *settings*: a client of it, and its processes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LINEAGE_")}
     environ = {**kept, "LINEAGE_HOME": str(path / "home"), "LINEAGE_PORT": str(port), "LINEAGE_LEASE_SECONDS": "4"}
     environ |= {f"LINEAGE_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "lineage.cli", "up", "--json"]
+    command = [sys.executable, "-m", "lineage.cli", "up", "--json", *words]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
