@@ -32,6 +32,7 @@ from lineage.settings import Settings
 
 #: Seconds between questions after the application: a fiftieth of how long it was waited for already, within these.
 POLL_SECONDS = (0.2, 1.0)
+WORDS = 1600  # characters of what YARN or Spark says of an end that stand in a run's message
 LOOK_SECONDS = 3.0  # between looks at which containers an application has
 LOST_SHOWN = 5  # executors that were lost whose logs are kept
 AWAY_SECONDS = 120.0  # how long the ResourceManager may be away before the work is given up
@@ -79,7 +80,7 @@ class SparkYarnExecutor:
                 workspace, self._settings, hadoop, home=home, work=work, address=address, spark=spark
             )
             code = await run_sync(_submit, wanted, root, hadoop)
-            application = await self._find(workspace, hadoop)
+            application = await self._patiently(workspace)
             if application is None:
                 await self._forget_rows(workspace)
                 raise _refused(code, await run_sync(folder.tail, root / "submit.log"))
@@ -119,14 +120,12 @@ class SparkYarnExecutor:
         if (root / "outcome.json").exists():
             return
         folder.write(root / "stop", {"grace": grace})
-        hadoop = await self._hadoop()
-        manager = self._manager(hadoop)
         with anyio.move_on_after(grace):
             await self._over(workspace)
             return
-        application = await self._find(workspace, hadoop)
+        application = await self._patiently(workspace)
         if application is not None and not application.is_over:
-            await manager.kill(application.id)
+            await self._manager(await self._hadoop()).kill(application.id)
         with anyio.move_on_after(KILL_SECONDS):
             await self._over(workspace)
             return
@@ -333,7 +332,8 @@ def _of_yarn(application: Application | None, *, asked: bool, tail: str, said: s
     words = said or application.diagnostics or f"it ended as {application.final_status} and left no results"
     is_killed, is_memory = application.state == "KILLED", any(each in words for each in MEMORY)
     reason = "YARN_OOM" if is_memory else "KILLED" if is_killed else "YARN"
-    message = f"{application.id}: {words[-1500:]}"
+    short = words if len(words) <= WORDS else f"{words[: WORDS // 2]}\n…\n{words[-WORDS // 2 :]}"
+    message = f"{application.id}: {short}"
     return Outcome(state=RunState.FAILED, reason=reason, message=message, log_tail=tail or words)
 
 

@@ -71,15 +71,34 @@ class Manager:
 
     async def application(self, id: str) -> Application | None:
         """The application *id*, or None where it is forgotten."""
-        answer = await self._ask("GET", f"/ws/v1/cluster/apps/{id}")
+        path = f"/ws/v1/cluster/apps/{id}"
+        answer = await self._ask("GET", path)
+        if answer is None:
+            await self._check_active()
+            answer = await self._ask("GET", path)
         return Application.from_answer(answer["app"]) if answer else None
 
     async def tagged(self, tag: str, *, alive: bool = False) -> list[Application]:
         """The applications with a tag, oldest first; only those that are not over, where asked."""
+        found = await self._tagged(tag, alive=alive)
+        if not found:
+            await self._check_active()
+            found = await self._tagged(tag, alive=alive)
+        return found
+
+    async def _tagged(self, tag: str, *, alive: bool) -> list[Application]:
         states = {"states": ALIVE} if alive else {}
         answer = await self._ask("GET", "/ws/v1/cluster/apps", params={"applicationTags": tag, **states}) or {}
         found = [Application.from_answer(each) for each in (answer.get("apps") or {}).get("app") or ()]
         return sorted((each for each in found if tag in each.tags), key=lambda each: (each.started_at, each.id))
+
+    async def _check_active(self) -> None:
+        """Raise ExecutionFailed while none is active: one that starts answers before it has recovered what it knew."""
+        for address in self._addresses:
+            answer = await Manager([address], user=self._user)._ask("GET", "/ws/v1/cluster/info")
+            if ((answer or {}).get("clusterInfo") or {}).get("haState") == "ACTIVE":
+                return
+        raise ExecutionFailed("the ResourceManager is not active yet", reason="UNAVAILABLE")
 
     async def containers(self, application: Application) -> dict[str, str]:
         """What it has beside its driver at present: a container's id → where its node shows its log to people."""

@@ -33,7 +33,7 @@ FEATURES = {
 RULES: dict[str, dict[str, Any]] = {
     "hash": {"by": "HASH", "validate": 0.2, "test": 0.2, "seed": 7},
     "ratio": {"by": "RATIO", "validate": 0.1, "test": 0.3, "seed": 7},
-    "time": {"by": "TIME", "column": "patients.seen_on", "validate_from": "2020-03", "test_from": "2020-05-01"},
+    "time": {"by": "TIME", "column": "patients.seen_on", "validate_from": "2020-03-01", "test_from": "2020-05-01"},
 }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 WORK = "work"
 MESSAGE_LIMIT = 4000
+TRACE = ("\tat ", "\t...", "Driver stacktrace:")
 CHUNK = 8 * 1024 * 1024
 
 
@@ -73,9 +74,11 @@ def pack(pieces: list[tuple[int, bytes]], target: Path) -> None:
 
 
 def fail(message: str, target: Path) -> None:
-    """Leave word of why there are no results."""
+    """Leave word of why there are no results; of traces of Java what they are about."""
     target.unlink(missing_ok=True)
-    add(target, "error.json", {"message": message[-MESSAGE_LIMIT:]})
+    said = "\n".join(line for line in message.splitlines() if not line.startswith(TRACE))
+    half = MESSAGE_LIMIT // 2  # Spark says first what it is about, and Python last
+    add(target, "error.json", {"message": said if len(said) <= MESSAGE_LIMIT else f"{said[:half]}\n…\n{said[-half:]}"})
 
 
 def add(target: Path, name: str, body: dict[str, Any]) -> None:
