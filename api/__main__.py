@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import dataclasses
+import gc
 import signal
 import socket
 import sys
@@ -130,6 +131,8 @@ async def _run(settings: Settings, web: Server, bound: socket.socket, side: Side
         url = address(settings, bound)
         server.record(settings, url, socket=path)
         log.info("api.started", url=url, socket=str(path))
+        gc.collect()
+        gc.freeze()  # else each large request makes the collector look through all that was imported
         try:
             await task
         finally:

@@ -6,11 +6,15 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from graphql import (
+    DocumentNode,
+    Executor,
+    GraphQLError,
     GraphQLField,
     GraphQLList,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    GraphQLSchema,
     Undefined,
     is_abstract_type,
     is_enum_type,
@@ -22,6 +26,8 @@ from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.resolvers import is_default_resolver
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
+
+from api.coercion import Lists
 
 #: Makes what a client gets of a value; raises whatever it likes where it cannot.
 Make: TypeAlias = Callable[[Any], Any]
@@ -44,6 +50,25 @@ class Projection(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         # The details stand beside what is made of them, so that no other list gets their id.
         self._makers: dict[tuple[str, int], tuple[FieldDetailsList, Make | None]] = {}
+
+    @classmethod
+    def build(
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root_value: Any = None,
+        context_value: Any = None,
+        raw_variable_values: dict[str, Any] | None = None,
+        *rest: Any,
+        **more: Any,
+    ) -> list[GraphQLError] | Executor[Any]:
+        """An executor of *document*, or what is wrong with it; long lists among its variables are coerced in one go."""
+        lists = Lists(schema, document, raw_variable_values or {})
+        built = super().build(schema, document, root_value, context_value, lists.rest, *rest, **more)
+        if isinstance(built, list):  # what is wrong is said of what was given
+            return super().build(schema, document, root_value, context_value, raw_variable_values, *rest, **more)
+        lists.put_back(built.variable_values)
+        return built
 
     def complete_list_value(
         self,
