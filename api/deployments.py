@@ -17,11 +17,13 @@ from lineage import deployments
 class DeployInput(Named, Started):
     """A model to be served under a name: *model* is an id, or name@alias; *replicas* are scoring servers.
 
+    *sample* is how many of the rows that it is asked are kept on its machine, for measureDrift; 0 is none.
     With *follow* it is name@alias, and whatever the alias points to later takes the place of what is live.
     """
 
     model: str
     replicas: int = 1
+    sample: int = 0
     follow: bool = False
 
 

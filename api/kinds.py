@@ -225,6 +225,9 @@ class Evaluation(Artifact):
     training_set: TrainingSet | None = joined(E.MEASURES, K.TRAINING_SET, doc="Whose split was used.")
     metrics: list[MetricDefinition] = joined(E.MEASURES, K.METRIC_DEFINITION, many=True, doc="What was measured.")
     predictions: "Predictions | None" = joined(E.MEASURES, K.PREDICTIONS, doc="What is watched.")
+    deployment: "Deployment | None" = joined(E.MEASURES, K.DEPLOYMENT, doc="Or the deployment whose rows are watched.")
+    seen_from: datetime | None = known("seen_from", parts.moment, doc="When the first of those rows was answered.")
+    seen_until: datetime | None = known("seen_until", parts.moment, doc="When the last of them was answered.")
 
     @strawberry.field
     async def model(self, info: Info) -> "Model | None":
@@ -274,6 +277,7 @@ class Deployment(Artifact):
     image: Image | None = joined(E.RUNS_IN, K.IMAGE, doc="The exact bytes that it runs in.")
     replicas: int | None = known("replicas", parts.whole, doc="How many scoring servers it has.")
     executor: str | None = known("executor", parts.text, doc="What runs them.")
+    sample: int | None = known("sample", parts.whole, doc="How many of the rows that it is asked are kept.")
 
     @strawberry.field
     async def live(self, info: Info) -> bool:

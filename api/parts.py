@@ -1,6 +1,7 @@
 """The parts that bodies of artifacts are made of, typed."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from strawberry.scalars import JSON
@@ -252,6 +253,11 @@ def whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError
     return value
+
+
+def moment(value: Any) -> datetime:
+    """An instant, from its text in ISO 8601."""
+    return datetime.fromisoformat(text(value))
 
 
 def truth(value: Any) -> bool:

@@ -12,13 +12,16 @@ from lineage.data.drift import BINS
 
 @input_type
 class MeasureDriftInput(Started):
-    """Predictions whose inputs are held against the rows that their model has learned from.
+    """Predictions, or the live version of a deployment, whose inputs are held against what the model has learned from.
 
-    *metrics* are definitions of psi, p_value or drifted_share, where a bar is set; *bins* is how many numbers are cut
+    *deployment* is a name in *namespace*; of it the sample counts that it keeps of what it is asked. *metrics* are
+    definitions of psi, p_value or drifted_share, where a bar is set; *bins* is how many numbers are cut
     into.
     """
 
-    predictions: strawberry.ID
+    predictions: strawberry.ID | None = None
+    deployment: str | None = None
+    namespace: str = "default"
     metrics: list[strawberry.ID] = strawberry.field(default_factory=list)
     bins: int = BINS
 

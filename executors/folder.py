@@ -11,18 +11,41 @@ TAIL = 4 * 1024
 NOTE_LIMIT = 16 * 1024 * 1024  # bytes of a note that are read; a job may list every file of a dataset
 
 
-def read(path: Path) -> dict[str, Any] | None:
+READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def read(path: Path, *, limit: int = NOTE_LIMIT) -> dict[str, Any] | None:
     """The JSON object in a file; None where there is no such file, or something else in its place."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return _parsed(os.open(path, READING), limit)
     except OSError:
         return None
+
+
+def read_below(root: Path, name: str, *, limit: int = NOTE_LIMIT) -> dict[str, Any] | None:
+    """As `read`, of the file *name* below *root*; no link on the way there is followed either."""
+    *folders, last = name.split("/")
+    try:
+        place = os.open(root, os.O_PATH | os.O_DIRECTORY)
+        try:
+            for each in folders:
+                inner = os.open(each, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+                os.close(place)
+                place = inner
+            return _parsed(os.open(last, READING, dir_fd=place), limit)
+        finally:
+            os.close(place)
+    except OSError:
+        return None
+
+
+def _parsed(descriptor: int, limit: int) -> dict[str, Any] | None:
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         try:
-            found = json.loads(stream.read(NOTE_LIMIT))
-        except ValueError:
+            found = json.loads(stream.read(limit))
+        except (ValueError, RecursionError):
             return None
     return found if isinstance(found, dict) else None
 

@@ -92,6 +92,7 @@ ALLOWED: Mapping[EdgeType, frozenset[tuple[ArtifactKind, ArtifactKind]]] = {
             (K.EVALUATION, K.METRIC_DEFINITION),
             (K.EVALUATION, K.TRAINING_SET),
             (K.EVALUATION, K.PREDICTIONS),
+            (K.EVALUATION, K.DEPLOYMENT),
             (K.EVALUATION, K.DATASET),
             (K.BENCHMARK, K.METRIC_DEFINITION),
             (K.BENCHMARK, K.TRAINING_SET),

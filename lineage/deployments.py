@@ -15,6 +15,7 @@ from lineage.store import Store
 
 K = ArtifactKind
 MOST_REPLICAS = 16
+MOST_ROWS = 10_000  # of a sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class Deploy(Named, Started):
 
     model: str
     replicas: int = 1
+    #: How many of the rows that it is asked it keeps, for drift; 0 is none.
+    sample: int = 0
     #: Serve what the alias of *model* points to, now and whenever it moves.
     follow: bool = False
     #: The interval of the alias that is followed, as `Following.to_spec` writes it.
@@ -39,6 +42,8 @@ def described(spec: Mapping[str, Any], executor: str, *, model: str, environment
         "replicas": spec["replicas"],
         "resources": {name: value for name, value in (spec.get("resources") or {}).items() if value},
     }
+    if spec.get("sample"):
+        body["sample"] = spec["sample"]
     labels = {name: spec[name] for name in ("namespace", "description", "tags")}
     return Artifact.defined(K.DEPLOYMENT, spec["name"], body, **labels)
 
@@ -73,6 +78,8 @@ async def follow(store: Store, input: Deploy, model: Artifact, following: Follow
 def _check(input: Deploy) -> None:
     if not 1 <= input.replicas <= MOST_REPLICAS:
         raise InvalidInput(f"replicas must be between 1 and {MOST_REPLICAS}, not {input.replicas}", field="replicas")
+    if not 0 <= input.sample <= MOST_ROWS:
+        raise InvalidInput(f"sample must be between 0 and {MOST_ROWS}, not {input.sample}", field="sample")
     if not input.name or "/" in input.name or "?" in input.name or input.name in {".", ".."}:
         raise InvalidInput("the name of a deployment is part of an address: it has no / and no ?", field="name")
 

@@ -14,6 +14,8 @@ from lineage.artifacts import ArtifactKind, asset_id
 SOCKET = "out/serve.sock"
 #: What ids of replicas begin with.
 REPLICA = "serve-"
+#: Where it keeps a sample of the rows that it has answered, in its folder.
+SAMPLE = "out/sample.json"
 
 
 class EndpointState(StrEnum):

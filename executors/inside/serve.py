@@ -8,13 +8,14 @@ import socket
 import socketserver
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from executors.inside.program import guarded
 from executors.inside.requests import BadRequest, read_csv, read_json
+from executors.inside.sample import Sample
 from executors.inside.scoring import predict
 from executors.inside.signature import Signature
 from executors.inside.verdicts import UserCode, need
@@ -29,23 +30,28 @@ VERSION = "3.0.0"  # of MLflow, whose protocol this is
 
 
 class Scorer:
-    """A loaded model with its signature."""
+    """A loaded model with its signature, and the sample of rows that is kept where the job says so."""
 
     def __init__(self, model: Any, job: dict[str, Any]) -> None:
         self.model, self.task = model, str(job.get("task", "classification"))
+        kept = job.get("sample")
+        self.sample = Sample(Path(kept["path"]), int(kept["rows"])) if kept else None
         self.signature = Signature(job["signature"]["inputs"])
 
     def answer(self, data: bytes, content_type: str) -> dict[str, Any]:
         """The predictions for the rows of a body; raise BadRequest for one that the caller can mend."""
         is_csv = content_type == "text/csv"
         asked = read_csv(data) if is_csv else read_json(data, self.signature.names)
-        table = self.signature.table(asked, from_text=is_csv)
+        values = self.signature.values(asked, from_text=is_csv)
+        table = self.signature.framed(values)
         if not len(table):
             return {"predictions": []}
         try:
             predicted = self._predict(table, wants_scores=bool(asked.params.get("probabilities")))
         except UserCode as error:
             raise BadRequest(_refusal(error, table)) from error
+        if self.sample is not None:
+            self.sample.add(values)
         return predicted
 
     def _predict(self, table: Any, *, wants_scores: bool) -> dict[str, Any]:
@@ -260,7 +266,8 @@ class Orphaned(Exception):
 def serve(model: Any, job: dict[str, Any]) -> None:
     """Serve *model* at the socket that the job names until the process is asked to stop."""
     path = Path(job["socket"])
-    server = Server(str(path), Scorer(model, job), orphaned_after=float(job.get("orphaned_after") or float("inf")))
+    scorer = Scorer(model, job)
+    server = Server(str(path), scorer, orphaned_after=float(job.get("orphaned_after") or float("inf")))
     print(f"serving at {path}", flush=True)
-    with suppress(Orphaned):
+    with scorer.sample or nullcontext(), suppress(Orphaned):
         server.serve()

@@ -80,22 +80,25 @@ class Signature:
         self._has_pandas = importlib.util.find_spec("pandas") is not None
 
     def table(self, asked: Asked, *, from_text: bool = False) -> Any:
-        """The rows as what the model was trained on: a data frame, or an array where there is no pandas.
+        """The rows as what the model was trained on; raise BadRequest as `values` does."""
+        return self.framed(self.values(asked, from_text=from_text))
 
-        Columns that the model does not want are left aside, as MLflow does. Raise BadRequest naming the column
-        that is missing, or that holds a value of another type.
+    def values(self, asked: Asked, *, from_text: bool = False) -> dict[str, list[Any]]:
+        """The values of each column that the model wants; others are left aside, as MLflow does.
+
+        Raise BadRequest naming the column that is missing, or that holds a value of another type.
 
         Args:
             from_text: whether values came as text, as CSV has them.
         """
         places = self._places(asked)
-        columns = {}
+        columns: dict[str, list[Any]] = {}
         for name, type_ in self.columns:
             place = places.get(name)
             values = [None if place is None else row[place] for row in asked.rows]
             values = [_parsed(type_, each) for each in values] if from_text else values
             columns[name] = _column(name, type_, values, is_optional=name in self._optional)
-        return self._framed(columns)
+        return columns
 
     def _places(self, asked: Asked) -> dict[str, int]:
         names = self.names if asked.names is None else asked.names
@@ -110,7 +113,8 @@ class Signature:
             raise BadRequest(f"these columns are missing: {', '.join(missing)}{hint}")
         return places
 
-    def _framed(self, columns: dict[str, Any]) -> Any:
+    def framed(self, columns: dict[str, list[Any]]) -> Any:
+        """The same as a data frame, or as an array where there is no pandas."""
         numpy = need("numpy")
         if not self._has_pandas:
             arrays = [numpy.asarray(values) for values in columns.values()]

@@ -1,9 +1,13 @@
 """Runs that watch a model in use: drift of what it was given, quality of what it said once the labels are there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from anyio.to_thread import run_sync
+
+from executors import samples
 from executors.jobs.apply import rows_of
 from executors.jobs.job import Job, Landing
 from executors.jobs.landing import judged, numbers
@@ -12,38 +16,38 @@ from lineage.cycle.recipes import maker_of
 from lineage.cycle.watch import TRAIN
 from lineage.data import drift as drifts
 from lineage.data import tables, truth
+from lineage.endpoints import endpoint_id
+from lineage.errors import InvalidInput
 from lineage.members import sources_of
 from lineage.requests import trained_on
 from lineage.runs import RunState
 from lineage.watch import Watch
 
 K = ArtifactKind
+Columns = Sequence[Mapping[str, str]]
 
 
 async def drift(job: Job) -> Landing:
-    """Hold the features of what was scored against those of the split that the model has learned from."""
-    predictions, model = await _scored(job)
+    """Hold the features of what a model was given against those of the split that it has learned from."""
+    watched, model = await _watched(job)
     training_set = await job.store.artifacts.one(await trained_on(job.store, model), K.TRAINING_SET)
-    feature_set = await job.store.artifacts.one(predictions.body["feature_set"], K.FEATURE_SET)
-    run = await maker_of(job.store, predictions)
-    where = run.spec.get("where", predictions.body.get("where")) if run else predictions.body.get("where")
-    selected = await rows_of(job, feature_set, list(predictions.body["datasets"].values()), where)
+    names = set(model.body.get("features") or training_set.body["features"])
+    columns = [each for each in training_set.body["columns"] if each["name"] in names]
+    given, about = await (_sampled if watched.kind is K.DEPLOYMENT else _selected)(job, watched, columns)
     await job.advance(state=RunState.RUNNING, phase="drift")
     split = training_set.body["splits"][TRAIN]
     expected = job.root / "rows" / "expected.parquet"
     await job.files.fetch(split["sha256"], expected)
-    names = set(model.body.get("features") or training_set.body["features"])
-    columns = [each for each in training_set.body["columns"] if each["name"] in names]
-    found = await tables.in_thread(lambda: drifts.measure(expected, selected.file, columns, bins=job.spec["bins"]))
+    found = await tables.in_thread(lambda: drifts.measure(expected, given, columns, bins=job.spec["bins"]))
     job.check_cancelled()
-    for path in (expected, selected.file):
+    for path in (expected, given):
         path.unlink(missing_ok=True)
     values, notes = found.values()
     definitions = await _definitions(job)
     body = {
         "watch": Watch.DRIFT.value,
         "model": model.id,
-        "predictions": predictions.id,
+        **about,
         "training_set": training_set.id,
         "rows": found.rows,
         "expected_rows": found.expected_rows,
@@ -52,7 +56,40 @@ async def drift(job: Job) -> Landing:
         "columns": [asdict(each) for each in found.columns],
         **judged(values, definitions),
     }
-    return _landing(model, body, [predictions, training_set, *definitions])
+    return _landing(model, body, [watched, training_set, *definitions])
+
+
+async def _watched(job: Job) -> tuple[Artifact, Artifact]:
+    """The deployment, or the predictions, whose rows are measured, and their model."""
+    if not job.spec.get("deployment"):
+        return await _scored(job)
+    deployment = await job.store.artifacts.one(job.spec["deployment"], K.DEPLOYMENT)
+    return deployment, await job.store.artifacts.one(deployment.body["model"], K.MODEL)
+
+
+async def _selected(job: Job, predictions: Artifact, columns: Columns) -> tuple[Path, dict[str, Any]]:
+    """The features of what was scored in batch, computed anew, and what the evaluation says of it."""
+    feature_set = await job.store.artifacts.one(predictions.body["feature_set"], K.FEATURE_SET)
+    run = await maker_of(job.store, predictions)
+    where = run.spec.get("where", predictions.body.get("where")) if run else predictions.body.get("where")
+    selected = await rows_of(job, feature_set, list(predictions.body["datasets"].values()), where)
+    return selected.file, {"predictions": predictions.id}
+
+
+async def _sampled(job: Job, deployment: Artifact, columns: Columns) -> tuple[Path, dict[str, Any]]:
+    """The rows that a deployment has kept of those it was asked, and what the evaluation says of them."""
+    endpoint = await job.store.endpoints.get(endpoint_id(deployment.namespace, deployment.name))
+    mine = [each.root for each in (endpoint.replicas if endpoint else ()) if each.deployment == deployment.id]
+    sample = await run_sync(samples.gather, job.settings.home.absolute(), deployment, mine)
+    if sample is None:
+        message = f"the deployment {deployment.name!r} has kept no rows on this machine yet"
+        raise InvalidInput(message, field="deployment")
+    path = job.root / "rows" / "found.parquet"
+    await run_sync(lambda: path.parent.mkdir(parents=True, exist_ok=True))
+    rows = [each.values for each in sample.rows]
+    await tables.in_thread(lambda: drifts.write(rows, sample.columns, columns, path))
+    first, last = sample.seen
+    return path, {"deployment": deployment.id, "seen_from": first.isoformat(), "seen_until": last.isoformat()}
 
 
 async def quality(job: Job) -> Landing:

@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 from executors.base import Executor, Limits, Prepared, Running, Workspace
 from lineage import models
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
-from lineage.endpoints import SOCKET, Replica
+from lineage.endpoints import SAMPLE, SOCKET, Replica
 from lineage.files import Files
 from lineage.settings import Settings
 from lineage.store import Store
@@ -39,7 +39,7 @@ class Launcher:
         await run_sync(lambda: workspace.root.mkdir(parents=True, mode=0o700))
         await run_sync(place.keep, workspace.root)
         model = await self.store.artifacts.one(deployment.body["model"], K.MODEL)
-        await self._fill(workspace.root, model)
+        await self._fill(workspace.root, deployment, model)
         return await self.executors[replica.executor].start(workspace)
 
     async def adopt(self, replica: Replica, deployment: Artifact, *, generation: int) -> Running | None:
@@ -63,7 +63,7 @@ class Launcher:
         runs_in = Edge(type=EdgeType.RUNS_IN, source=deployment.id, target=image.id)
         await self.store.artifacts.record([image], [*edges, runs_in], now=self.now(), by=deployment.created_by)
 
-    async def _fill(self, root: Path, model: Artifact) -> None:
+    async def _fill(self, root: Path, deployment: Artifact, model: Artifact) -> None:
         body = model.body
         path = f"model/{body['model_file']}"
         (root / "model").mkdir()
@@ -89,6 +89,8 @@ class Launcher:
             "data": {},
             "out": "out",
         }
+        if rows := deployment.body.get("sample"):
+            job["sample"] = {"path": SAMPLE, "rows": rows}
         descriptor = os.open(root / "job.json.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             json.dump(job, stream, indent=1)

@@ -11,6 +11,7 @@ import httpx
 import structlog
 from anyio.to_thread import run_sync
 
+from executors import samples
 from executors.base import Executor, Running
 from executors.serving.launcher import Launcher
 from executors.together import together
@@ -71,10 +72,23 @@ class Scorer:
             outcome = Outcome(state=RunState.FAILED, reason=error.reason, message=str(error), log_tail=error.log_tail)
         except LineageError as error:
             outcome = Outcome(state=RunState.FAILED, reason=error.code, message=str(error))
-        await run_sync(lambda: shutil.rmtree(Path(self.replica.root), ignore_errors=True))
+        await run_sync(self._clear)
         said = {"reason": outcome.reason, "message": outcome.message}
         log.info("replica.end", replica=self.replica.id, deployment=self.deployment.id, **said)
         self.ended = outcome
+
+    def _clear(self) -> None:
+        """Remove its folder; the rows that it was asked are kept for as long as its version is wanted or live."""
+        if self.deployment.body.get("sample"):
+            home = self.launcher.settings.home
+            try:
+                if self.is_retiring:
+                    samples.drop(home, self.deployment)
+                else:
+                    samples.keep(home, self.deployment, self.replica.root)
+            except OSError as error:  # a full disk is no reason to serve no more
+                log.warning("replica.sample", replica=self.replica.id, error=str(error))
+        shutil.rmtree(Path(self.replica.root), ignore_errors=True)
 
     async def _to_its_end(self, running: Running) -> Outcome:
         ends: list[Outcome] = []

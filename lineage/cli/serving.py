@@ -17,6 +17,9 @@ def deploy(
     follow: Annotated[
         bool, typer.Option("--follow", help="Serve what the alias points to, whenever it moves.")
     ] = False,
+    sample: Annotated[
+        int, typer.Option(help="Rows to keep of those that it is asked, for `drift --deployment`.", min=0, max=10_000)
+    ] = 0,
     replicas: Annotated[int, typer.Option(help="Scoring servers to keep running.", min=1, max=16)] = 1,
     executor: Annotated[str | None, typer.Option(help="What runs them: process or docker.")] = None,
     memory: Annotated[int | None, typer.Option(help="Mebibytes that one may have.", min=16)] = None,
@@ -30,7 +33,7 @@ def deploy(
 
     client = client_of(home)
     resources: Mapping[str, Any] | None = {"memory_bytes": memory * 1024 * 1024} if memory else None
-    given = {"follow": follow, "namespace": namespace, "executor": executor, "resources": resources}
+    given = {"follow": follow, "sample": sample, "namespace": namespace, "executor": executor, "resources": resources}
     run = client.deploy(name, model, replicas, **given)
     if wait:
         run = client.wait(run, progress=not as_json)

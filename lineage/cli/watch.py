@@ -13,7 +13,10 @@ Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the numbe
 
 @app.command()
 def drift(
-    predictions: What,
+    predictions: Annotated[str | None, typer.Argument(help="Predictions: their id, NAME, or NAME@ALIAS.")] = None,
+    deployment: Annotated[
+        str | None, typer.Option(help="In their place, a deployment by name that keeps a sample of its rows.")
+    ] = None,
     metric: Metrics = None,
     bins: Annotated[int, typer.Option(help="Bins that numbers are cut into.", min=2, max=50)] = 10,
     wait: Wait = True,
@@ -21,12 +24,13 @@ def drift(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """How far what was scored has moved from what its model has learned from, column by column.
+    """How far what a model was given has moved from what it has learned from, column by column.
 
     The exit code is 1 when a bar of a metric was missed.
     """
     client = client_of(home)
-    run = client.measure_drift(*_found(client, predictions, metric, namespace), bins=bins)
+    made, metrics = _found(client, predictions, metric, namespace)
+    run = client.measure_drift(made, metrics, deployment=deployment, namespace=namespace, bins=bins)
     _show(client, run, wait=wait, as_json=as_json)
 
 
@@ -53,11 +57,11 @@ def quality(
     _show(client, run, wait=wait, as_json=as_json)
 
 
-def _found(client: Any, predictions: str, metrics: list[str] | None, namespace: str) -> tuple[Any, list[Any]]:
+def _found(client: Any, predictions: str | None, metrics: list[str] | None, namespace: str) -> tuple[Any, list[Any]]:
     from lineage.artifacts import ArtifactKind
     from lineage.cli.asking import find
 
-    made = find(client, predictions, namespace=namespace, kind=ArtifactKind.PREDICTIONS)
+    made = find(client, predictions, namespace=namespace, kind=ArtifactKind.PREDICTIONS) if predictions else None
     kind = ArtifactKind.METRIC_DEFINITION
     return made, [find(client, each, namespace=namespace, kind=kind) for each in metrics or ()]
 

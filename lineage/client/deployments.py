@@ -28,6 +28,8 @@ class Deployment:
     live_since: datetime | None = None
     executor: str | None = None
     replicas: int | None = None
+    #: How many of the rows that it is asked it keeps; None is none.
+    sample: int | None = None
     healthy_replicas: int = 0
     message: str | None = None
     #: `NAME@ALIAS` where it serves whatever the alias points to.
@@ -52,6 +54,7 @@ class Deployments(Session):
         replicas: int = 1,
         *,
         follow: bool = False,
+        sample: int = 0,
         namespace: str = "default",
         description: str | None = None,
         tags: Sequence[str] = (),
@@ -62,6 +65,7 @@ class Deployments(Session):
         """Serve a model (an id, or name@alias) under a name; the run succeeds when the new version is live.
 
         With *follow* the deployment goes on to serve whatever the alias points to, until something else is deployed.
+        Of the rows that it is asked *sample* are kept, for `measure_drift`.
         """
         answer = self._mutate(
             "deploy",
@@ -69,6 +73,7 @@ class Deployments(Session):
             model=id_of(model),
             replicas=replicas,
             follow=follow,
+            sample=sample,
             namespace=namespace,
             description=description,
             tags=list(tags),

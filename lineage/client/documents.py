@@ -16,8 +16,8 @@ pageInfo {{ hasNextPage endCursor }}
 edges {{ distance node {{ {SHORT} upstream(first: 50) {{ type node {{ id }} }} }} }}"""
 PAGE = "totalCount pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {} }} }}"
 
-DEPLOYMENT = f"""id namespace name version endpoint state live liveSince executor replicas healthyReplicas message
-follows model {{ {SHORT} }}"""
+DEPLOYMENT = f"""id namespace name version endpoint state live liveSince executor replicas sample healthyReplicas
+message follows model {{ {SHORT} }}"""
 
 FIRING = """id source at cause state missed message firedAt startedAt endedAt
 run { id } plan { id } promotion { id } artifact { id }"""

@@ -13,10 +13,22 @@ class Watching(Session):
     """The verbs of drift and of quality; each run generates an Evaluation."""
 
     def measure_drift(
-        self, predictions: Ref, metrics: Sequence[Ref] = (), *, bins: int = 10, **given: Unpack[Options]
+        self,
+        predictions: Ref | None = None,
+        metrics: Sequence[Ref] = (),
+        *,
+        deployment: str | None = None,
+        namespace: str = "default",
+        bins: int = 10,
+        **given: Unpack[Options],
     ) -> Run:
-        """Measure how far what was scored has moved from what its model has learned from."""
-        return self._watch("measure_drift", predictions, metrics, bins=bins, **given)
+        """Measure how far what a model was given has moved from what it has learned from.
+
+        Args:
+            deployment: in the place of predictions, the name of a deployment that keeps a sample of what it is asked.
+        """
+        named = {"deployment": deployment, "namespace": namespace}
+        return self._watch("measure_drift", predictions, metrics, **named, bins=bins, **given)
 
     def measure_quality(
         self,
@@ -37,7 +49,7 @@ class Watching(Session):
         told = None if label is None else id_of(label)
         return self._watch("measure_quality", predictions, metrics, label=told, datasets=chosen, **given)
 
-    def _watch(self, verb: str, predictions: Ref, metrics: Sequence[Ref], **input: Any) -> Run:
+    def _watch(self, verb: str, predictions: Ref | None, metrics: Sequence[Ref], **input: Any) -> Run:
         key = input.pop("idempotency_key", None) or uuid.uuid4().hex
-        named = {"predictions": id_of(predictions), "metrics": [id_of(each) for each in metrics]}
+        named = {"predictions": predictions and id_of(predictions), "metrics": [id_of(each) for each in metrics]}
         return Run.read(self._mutate(verb, **named, **input, idempotency_key=key)["run"])

@@ -187,8 +187,9 @@ async def measure_quality(store: Store, spec: watch.MeasureQuality, call: Call) 
 async def _watched(store: Store, spec: watch.MeasureDrift | watch.MeasureQuality, call: Call) -> dict[str, Any]:
     place = call.namespace
     metrics = [(await resolve(store, each, K.METRIC_DEFINITION, namespace=place)).id for each in spec.metrics]
-    predictions = await resolve(store, spec.predictions, K.PREDICTIONS, namespace=place)
-    return {"predictions": predictions.id, "metrics": metrics}
+    given = spec.predictions
+    predictions = (await resolve(store, given, K.PREDICTIONS, namespace=place)).id if given else None
+    return {"predictions": predictions, "metrics": metrics}
 
 
 async def _learning(store: Store, spec: Any, call: Call) -> Any:

@@ -153,7 +153,8 @@ class Survey:
         if not body.get("model"):
             raise InvalidInput(f"the graph does not know the model of {artifact.name!r}")
         run = await maker_of(self.store, artifact)
-        spec = {**_labels(artifact), "replicas": body.get("replicas", 1), **_resources(body)}
+        spec = {**_labels(artifact), **_resources(body)}
+        spec |= {"replicas": body.get("replicas", 1), "sample": body.get("sample", 0)}
         executor = body.get("executor") or "process"
         return _item(artifact, [_kept("model", body["model"])], spec, run, [], executor=executor)
 

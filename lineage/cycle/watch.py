@@ -7,7 +7,8 @@ from datetime import datetime
 from lineage.artifacts import Artifact, ArtifactKind
 from lineage.data.drift import BINS, MOST_BINS
 from lineage.data.statistics import is_number
-from lineage.errors import InvalidInput
+from lineage.endpoints import endpoint_id
+from lineage.errors import InvalidInput, NotFound
 from lineage.metrics import DRIFT, DRIFT_METRICS, task_of
 from lineage.promotion import latest_evaluation
 from lineage.requests import Started, queue, trained_on
@@ -20,9 +21,14 @@ TRAIN = "train"
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureDrift(Started):
-    """The inputs of predictions, to be held against the split that their model has learned from."""
+    """What a model was given, to be held against the split that it has learned from.
 
-    predictions: str
+    That is the rows of *predictions*, or the sample that the live version of the *deployment* of a name has kept.
+    """
+
+    predictions: str | None = None
+    deployment: str | None = None
+    namespace: str = "default"
     #: Definitions of `psi`, `p_value` or `drifted_share`, where there is a bar.
     metrics: Sequence[str] = ()
     #: Bins that numbers are cut into.
@@ -48,17 +54,18 @@ async def measure_drift(store: Store, input: MeasureDrift, *, by: str, now: date
     """Queue the comparing of what was scored with what was learned from; raise InvalidInput where it cannot be."""
     if not 2 <= input.bins <= MOST_BINS:
         raise InvalidInput(f"bins must be between 2 and {MOST_BINS}, not {input.bins}", field="bins")
-    predictions, model = await _scored(store, input.predictions, "feature_set", "datasets")
+    watched, model = await _asked(store, input)
     training_set = await store.artifacts.one(await trained_on(store, model), K.TRAINING_SET)
     split = (training_set.body.get("splits") or {}).get(TRAIN)
     if not split or not split.get("sha256") or not training_set.body.get("columns"):
         message = f"the graph does not know the rows of {training_set.name!r} that {model.name!r} has learned from"
-        raise InvalidInput(message, field="predictions")
+        raise InvalidInput(message, field=watched.kind.value.lower())
     for name in await _names(store, input.metrics):
         if task_of(name) != DRIFT:
             raise InvalidInput.unknown("metric of drift", name, sorted(DRIFT_METRICS), field="metrics")
-    used = [predictions.id, model.id, training_set.id, *predictions.body["datasets"].values(), *input.metrics]
-    return await queue(store, RunKind.DRIFT, input, used=used, by=by, now=now)
+    used = [watched.id, model.id, training_set.id, *watched.body.get("datasets", {}).values(), *input.metrics]
+    asked = replace(input, deployment=watched.id) if watched.kind is K.DEPLOYMENT else input
+    return await queue(store, RunKind.DRIFT, asked, used=used, by=by, now=now)
 
 
 async def measure_quality(store: Store, input: MeasureQuality, *, by: str, now: datetime) -> Run:
@@ -80,6 +87,23 @@ async def measure_quality(store: Store, input: MeasureQuality, *, by: str, now: 
     used = [predictions.id, model.id, label.id, *chosen.values(), *metrics]
     asked = replace(input, label=label.id, datasets=chosen, metrics=metrics)
     return await queue(store, RunKind.QUALITY, asked, used=used, by=by, now=now)
+
+
+async def _asked(store: Store, input: MeasureDrift) -> tuple[Artifact, Artifact]:
+    """What has the rows that are to be measured, and the model that was given them."""
+    if (input.predictions is None) == (input.deployment is None):
+        raise InvalidInput("say what is to be measured: predictions, or a deployment", field="predictions")
+    if input.predictions is not None:
+        return await _scored(store, input.predictions, "feature_set", "datasets")
+    name = str(input.deployment)
+    endpoint = await store.endpoints.get(endpoint_id(input.namespace, name))
+    if endpoint is None or endpoint.live is None:
+        raise NotFound(f"nothing is live as {name!r} in {input.namespace!r}")
+    live = await store.artifacts.one(endpoint.live, K.DEPLOYMENT)
+    if not live.body.get("sample"):
+        message = f"the deployment {name!r} keeps none of the rows that it is asked: deploy it with a sample"
+        raise InvalidInput(message, field="deployment")
+    return live, await store.artifacts.one(live.body["model"], K.MODEL)
 
 
 async def _scored(store: Store, id: str, *needed: str) -> tuple[Artifact, Artifact]:

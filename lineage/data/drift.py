@@ -106,6 +106,32 @@ def measure(expected: Path, found: Path, columns: Sequence[Mapping[str, str]], *
     return Drift(expected_rows=rows[0], rows=rows[1], columns=made)
 
 
+def write(
+    rows: Sequence[Sequence[Any]], names: Sequence[str], columns: Sequence[Mapping[str, str]], target: Path
+) -> None:
+    """Write *rows*, whose values stand below *names* as JSON has them, to the Parquet file *target* with *columns*.
+
+    A value that its column cannot have is one that is missing. Raise InvalidInput where a column is not among *names*.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    missing = [each["name"] for each in columns if each["name"] not in places]
+    if missing:
+        raise InvalidInput(f"the rows have no column {missing[0]!r}", field="deployment")
+    texts = [[_text(row[places[each["name"]]]) for row in rows] for each in columns]
+    sent = ", ".join(f"unnest(?::VARCHAR[]) AS c{place}" for place in range(len(columns)))
+    cast = ", ".join(f"TRY_CAST(c{n} AS {each['type']}) AS {quote(each['name'])}" for n, each in enumerate(columns))
+    with tables.connect(writes=target.parent, field="deployment") as connection:
+        connection.execute(f"CREATE TABLE sent AS SELECT {sent}", texts)
+        connection.execute(f"COPY (SELECT {cast} FROM sent) TO {literal(str(target.resolve()))} (FORMAT parquet)")
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None if value is None else str(value).lower()
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return text.encode(errors="replace").decode()  # JSON may hold halves of characters
+
+
 def _column(connection: Connection, name: str, type_: str, bins: int) -> ColumnDrift:
     if statistics.is_nested(type_):
         return ColumnDrift(name=name, type=type_, note=f"values of type {type_} are not compared")

@@ -252,6 +252,39 @@ def _another(world: World, pid: int) -> bool:
         return False
 
 
+def test_what_a_deployment_is_asked_is_watched(world: World) -> None:
+    """Drift of a sample of the rows that it was asked; a scorer killed with -9 takes none along, an undeploy all."""
+    client, url = world.client, f"{world.client.url}/deployments/watched/invocations"
+    client.wait(client.deploy("watched", world.models["learned"], sample=40))
+    kept = world.home / "samples"
+
+    def samples() -> list[Path]:
+        return list((world.home / "deployments").glob("*/out/sample.json"))
+
+    def asked(count: int) -> Path:
+        rows = [{**ROW, "mean_radius": 90.0 + n} for n in range(count)]
+        world.until(lambda: httpx.post(url, json={"dataframe_records": rows}).status_code == 200)
+        world.until(lambda: bool(samples()))
+        return samples()[0].parents[1]
+
+    root = asked(30)
+    first = client.wait(client.measure_drift(deployment="watched")).made("Evaluation")
+    next(each for each in world.scorers() if each.cwd() == str(root)).kill()
+    world.until(lambda: not root.exists())
+    rescued = len(list(kept.iterdir()))
+    asked(20)
+    words = ["drift", "--deployment", "watched", "--home", str(world.home), "--json"]
+    done = subprocess.run([sys.executable, "-m", "lineage.cli", *words], capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    client.undeploy("watched")
+    world.until(lambda: not list(kept.iterdir()) and all(each.name != "watched" for each in client.deployments()))
+
+    radius, texture = first.body["columns"]
+    assert (30, 1, 40) == (first.body["rows"], rescued, told["evaluation"]["body"]["rows"])
+    assert radius["psi"] > 1 < texture["psi"]  # rows of one texture
+    assert told["evaluation"]["body"]["deployment"] == first.body["deployment"]
+
+
 def test_a_version_that_does_not_come_to_life_is_given_up(world: World) -> None:
     """What is live stays live when a new version cannot be started, and the run says what its process said."""
     client = world.client

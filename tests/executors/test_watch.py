@@ -1,6 +1,9 @@
 """Drift and late labels against a real graph and real files, done by a worker as any other run."""
 
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from executors import samples
+from executors.inside.sample import Sample
 from executors.worker import Worker
 from lineage import definitions, promotion, requests
 from lineage.artifacts import Artifact, ArtifactKind, Edge, EdgeType
 from lineage.cycle import triggers, watch
 from lineage.cycle.triggers import CreateTrigger, create_trigger
 from lineage.definitions import DefineMetric
+from lineage.endpoints import Replica, endpoint_id
 from lineage.errors import Conflict, InvalidInput, NotFound
 from lineage.files import Files
 from lineage.firings import Firing
@@ -23,12 +29,14 @@ from lineage.runs import Run, RunState
 from lineage.settings import Settings
 from lineage.store import Store
 from lineage.store.firings import FiringFilter
+from lineage.store.graph import Graph
 from lineage.triggers import TriggerEvent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.neo4j]
 
 K, E = ArtifactKind, EdgeType
 ROWS = 400
+HOUR = timedelta(hours=1)
 
 
 def now() -> datetime:
@@ -53,7 +61,7 @@ class World:
 
     def __init__(self, store: Store, settings: Settings, path: Path) -> None:
         self.store, self.path, self.files = store, path, Files(settings.artifacts_url)
-        self._worker = Worker(store, settings, name="w")
+        self._worker, self._numbers = Worker(store, settings, name="w"), count()
         self.model: Artifact
 
     async def done(self, run: Run) -> Run:
@@ -83,7 +91,7 @@ class World:
         ).id
 
     async def learn(self) -> None:
-        """Make a training set, and record a model of it."""
+        """Make a training set."""
         await self.dataset(cells(0))
         members = [await self.feature("size", "cells.size"), await self.feature("town", "cells.town")]
         asked = definitions.DefineFeatureSet(
@@ -93,11 +101,14 @@ class World:
         rule = {"by": "HASH", "validate": 0.1, "test": 0.1, "seed": 1}
         rows = requests.CreateTrainingSet(name="cells", feature_set=chosen.id, split=rule)
         run = await self.done(await requests.create_training_set(self.store, rows, by="ann", now=now()))
+        self.feature_set, self.training_set = chosen.id, run.result["training_set"]
+
+    async def fit(self) -> None:
+        """Record another model of the training set."""
         body = {"features": ["size", "town"], "label": "bad", "task": "classification", "classes": [False, True]}
-        self.model = Artifact.defined(K.MODEL, "cells", body)
-        edges = [Edge(type=E.TRAINED_ON, source=self.model.id, target=run.result["training_set"])]
+        self.model = Artifact.defined(K.MODEL, "cells", {**body, "seed": next(self._numbers)})
+        edges = [Edge(type=E.TRAINED_ON, source=self.model.id, target=self.training_set)]
         await self.store.artifacts.record([self.model], edges, now=now(), by="ann")
-        self.feature_set = chosen.id
 
     async def predict(self, dataset: str, frame: pd.DataFrame) -> str:
         """Predictions of a dataset as a run leaves them, by the id of their artifact."""
@@ -110,7 +121,7 @@ class World:
         await self.store.artifacts.record([made], edges, now=now(), by="ann")
         return made.id
 
-    async def drift(self, predictions: str, **more: Any) -> Run:
+    async def drift(self, predictions: str | None = None, **more: Any) -> Run:
         """The run that measures drift, when it is over."""
         asked = watch.MeasureDrift(predictions=predictions, **more)
         return await self.done(await watch.measure_drift(self.store, asked, by="ann", now=now()))
@@ -131,13 +142,28 @@ class World:
         return {row["target"] for row in rows if row["type"] == "MEASURES"}
 
 
-@pytest.fixture
-async def world(store: Store, settings: Settings, tmp_path: Path) -> World:
-    """A model that was trained."""
-    found = World(store, settings, tmp_path)
-    (tmp_path / "home").mkdir(exist_ok=True)
+@pytest.fixture(scope="module")
+async def learned(
+    neo4j_settings: Settings, tmp_path_factory: pytest.TempPathFactory, anyio_backend: Any
+) -> AsyncIterator[World]:
+    """The one training set of all these tests, in a graph that was emptied before."""
+    path = tmp_path_factory.mktemp("watch")
+    place = replace(neo4j_settings, home=path / "home")
+    graph = await Graph.open(place.neo4j_uri, place.neo4j_user, place.neo4j_password, timeout=30)
+    await graph.script("MATCH (n) WHERE NOT n:Migration DETACH DELETE n")
+    await Store(graph).migrate(now=now())
+    place.home.mkdir()
+    found = World(Store(graph), place, path)
     await found.learn()
-    return found
+    yield found
+    await graph.close()
+
+
+@pytest.fixture
+async def world(learned: World) -> World:
+    """A model that was trained, and measured by nobody yet."""
+    await learned.fit()
+    return learned
 
 
 async def test_drift_of_what_was_scored(world: World) -> None:
@@ -160,6 +186,56 @@ async def test_drift_of_what_was_scored(world: World) -> None:
     assert (size["psi"], True) == (found[1].body["values"]["psi"], size["psi"] > 1 > 0.1 > town["psi"])
     assert {found[1].body["predictions"], training_set.id, psi} == await world.measured(found[1])
     assert [len(train), ROWS] == [found[1].body["expected_rows"], found[1].body["rows"]]
+
+
+async def serving(world: World, name: str, size: int) -> tuple[Artifact, Path]:
+    """The model as it is deployed, keeping *size* rows: the version, and the folder of its one replica."""
+    body = {"model": world.model.id, "replicas": 1, **({"sample": size} if size else {})}
+    made = Artifact.defined(K.DEPLOYMENT, name, body)
+    await world.store.artifacts.record([made], now=now(), by="ann")
+    id, root = endpoint_id("default", name), world.path / "home" / "deployments" / name
+    await world.store.endpoints.want(id, made.id, executor="process", asked_at=now(), now=now())
+    (held,) = await world.store.endpoints.lease("c", executors=["process"], now=now(), ttl=HOUR)
+    replica = Replica(id="serve-1", deployment=made.id, number=0, executor="process", root=str(root))
+    held = await world.store.endpoints.keep(held, now=now(), ttl=HOUR, replicas=[replica])
+    await world.store.endpoints.switch(held, made.id, now=now())
+    (root / "out").mkdir(parents=True, exist_ok=True)
+    return made, root
+
+
+async def test_drift_of_what_a_deployment_was_asked(world: World) -> None:
+    """The rows that a replica keeps, and those of one that has ended, are held against the training rows."""
+    deployed, root = await serving(world, "kept", 300)
+    moved = cells(2_000, moved=3.0)
+    assert "has kept no rows on this machine yet" in str((await world.drift(deployment="kept")).message)
+    sample = Sample(root / "out" / "sample.json", 300)
+    with sample:
+        sample.add({"size": moved["size"][:250].tolist(), "town": moved["town"][:250].tolist()})
+    samples.keep(world.path / "home", deployed, str(root))
+    with (again := Sample(root / "out" / "sample.json", 300)):
+        again.add({"size": [*moved["size"][250:], float("nan")], "town": [*moved["town"][250:], None]})
+    psi = await world.metric("psi", 0.25)
+
+    found = await world.evaluation(await world.drift(deployment="kept", metrics=[psi]))
+
+    size, town = found.body["columns"]
+    assert (300, False, deployed.id) == tuple(found.body[name] for name in ("rows", "passed", "deployment"))
+    assert size["psi"] > 1 > 0.1 > town["psi"]
+    assert deployed.id in await world.measured(found)
+    assert found.body["seen_from"] <= found.body["seen_until"]
+
+
+async def test_a_deployment_that_keeps_nothing_cannot_be_watched(world: World) -> None:
+    """Rows are kept where that was asked for alone; what is to be measured is one thing."""
+    with pytest.raises(NotFound, match="nothing is live as 'unkept'"):
+        await world.drift(deployment="unkept")
+    await serving(world, "unkept", 0)
+    with pytest.raises(InvalidInput, match="keeps none of the rows that it is asked"):
+        await world.drift(deployment="unkept")
+    with pytest.raises(InvalidInput, match="predictions, or a deployment"):
+        await world.drift()
+    with pytest.raises(InvalidInput, match="predictions, or a deployment"):
+        await world.drift("predictions_1", deployment="unkept")
 
 
 async def test_drift_is_no_word_of_a_model(world: World) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lineage.data.drift import ColumnDrift, Drift, chi_squared, measure, psi
+from lineage.data.drift import ColumnDrift, Drift, chi_squared, measure, psi, write
 from lineage.errors import InvalidInput
 
 NUMBERS = st.lists(
@@ -126,6 +126,24 @@ def test_many_values_are_counted_together(folder: Path) -> None:
     made = compared(folder, values, values, "VARCHAR")
 
     assert (51, "others", 3000) == (len(made.bins), made.bins[-1].label, sum(each.found for each in made.bins))
+
+
+def test_rows_of_json_get_the_types_of_training(folder: Path) -> None:
+    """Values as a scoring server keeps them become those of the training set; what a column cannot have is missing."""
+    types = {"n": "BIGINT", "day": "DATE", "is_new": "BOOLEAN"}
+    columns = [{"name": name, "type": type_} for name, type_ in types.items()]
+    rows: list[Any] = [[True, "2026-05-04T00:00:00", 3.0, "x"], [None, None, None, "x"]]
+    rows.append([False, "n\ud800", 2.5e17, "x"])
+
+    write(rows, ["is_new", "day", "n", "left aside"], columns, folder / "rows.parquet")
+
+    found = pq.read_table(folder / "rows.parquet").to_pylist()
+    day = dt.date(2026, 5, 4)
+    assert [(3, day, True), (None, None, None), (250_000_000_000_000_000, None, False)] == [
+        tuple(row[each["name"]] for each in columns) for row in found
+    ]
+    with pytest.raises(InvalidInput, match="the rows have no column 'n'"):
+        write([[1]], ["m"], columns, folder / "rows.parquet")
 
 
 def test_what_cannot_be_compared(folder: Path) -> None:
