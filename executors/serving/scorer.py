@@ -72,6 +72,9 @@ class Scorer:
             outcome = Outcome(state=RunState.FAILED, reason=error.reason, message=str(error), log_tail=error.log_tail)
         except LineageError as error:
             outcome = Outcome(state=RunState.FAILED, reason=error.code, message=str(error))
+        except OSError as error:  # such as a full disk, which must not take the worker and its runs with it
+            message = f"the data directory of the worker cannot be used: {error}"
+            outcome = Outcome(state=RunState.FAILED, reason="DISK", message=message)
         await run_sync(self._clear)
         said = {"reason": outcome.reason, "message": outcome.message}
         log.info("replica.end", replica=self.replica.id, deployment=self.deployment.id, **said)
