@@ -1,5 +1,6 @@
 """compose.yaml: Docker Compose accepts it, and it promises what the documentation says."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,16 @@ def command() -> list[str]:
     return found
 
 
+def environ(**given: str) -> dict[str, str]:
+    """What Compose needs to be found, and nothing that the file could be filled from but what is *given*."""
+    kept = ("PATH", "HOME", "DOCKER_CONFIG")
+    return {name: os.environ[name] for name in kept if name in os.environ} | given
+
+
 def test_compose_accepts_the_file_and_publishes_the_api_alone(command: list[str]) -> None:
     """Nothing but the API has a port, on loopback; secrets are files; all services restart and have health checks."""
-    environ = {"LINEAGE_DOCKER_GROUP": "999", "PATH": "/usr/local/bin:/usr/bin:/bin"}
-    done = subprocess.run([*command, "config"], env=environ, cwd=ROOT, capture_output=True, text=True, check=True)
+    given = environ(LINEAGE_DOCKER_GROUP="999")
+    done = subprocess.run([*command, "config"], env=given, cwd=ROOT, capture_output=True, text=True, check=True)
     found: dict[str, Any] = yaml.safe_load(done.stdout)
 
     services = found["services"]
@@ -45,8 +52,7 @@ def test_compose_accepts_the_file_and_publishes_the_api_alone(command: list[str]
 
 def test_compose_wants_to_know_the_group_of_the_socket(command: list[str]) -> None:
     """Without the group that the worker needs nothing is started, and the words say how it is found."""
-    environ = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-    done = subprocess.run([*command, "config"], env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "config"], env=environ(), cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode != 0
     assert "stat -c %g /var/run/docker.sock" in done.stderr
