@@ -48,7 +48,7 @@ MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Arti
 WHERE all(e IN r WHERE ($is_now OR e.recorded_at <= $as_of) AND ($is_plain OR (
   type(e) IN $types AND NOT startNode(e).kind IN $stop_kinds AND NOT startNode(e).id IN $stop_ids)))
 WITH x, min(length(p)) AS distance
-UNWIND [[x, distance]] + CASE WHEN EXISTS { (x)-[:EVALUATED_BY|MEASURES]-(:Evaluation) } THEN
+UNWIND [[x, distance]] + CASE WHEN distance < $depth AND EXISTS { (x)-[:EVALUATED_BY|MEASURES]-(:Evaluation) } THEN
     [(x)-[e:EVALUATED_BY]->(v:Evaluation) WHERE 'EVALUATED_BY' IN $types AND ($is_now OR e.recorded_at <= $as_of)
       AND ($show_stops OR NOT (v.kind IN $stop_kinds OR v.id IN $stop_ids)) | [v, distance + 1]]
     + [(x)<-[e:MEASURES]-(v:Evaluation) WHERE 'MEASURES' IN $types AND ($is_now OR e.recorded_at <= $as_of)
