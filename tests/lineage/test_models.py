@@ -25,9 +25,11 @@ FITS = """
 import sys
 import numpy as np, pandas as pd, skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 
 random = np.random.default_rng(5)
 data = pd.DataFrame(random.normal(size=(300, 3)), columns=["a", "b", "c"])
@@ -36,11 +38,12 @@ for name, model in {
     "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.5)),
     "forest": RandomForestClassifier(n_estimators=5, random_state=1),
     "boosting": HistGradientBoostingClassifier(max_iter=5, random_state=1),
+    "chosen": make_pipeline(SimpleImputer(), KBinsDiscretizer(3), SelectKBest(k=4), LogisticRegression()),
 }.items():
     skops.io.dump(model.fit(data, label), f"{sys.argv[1]}/{name}.skops")
 data.to_parquet(f"{sys.argv[1]}/data.parquet")
 """
-NAMES = ("logistic", "forest", "boosting")
+NAMES = ("logistic", "forest", "boosting", "chosen")
 
 
 @pytest.fixture(scope="module")

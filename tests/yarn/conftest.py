@@ -31,6 +31,7 @@ ALONE = (
     "test_spark_ml_survives_its_worker",
     "test_features_that_spark_cannot_compute",
     "test_values_that_spark_refuses",
+    "test_values_that_are_missing",
 )
 #: Machines that fail, on a cluster of its own.
 FAULTS = "test_faults.py"

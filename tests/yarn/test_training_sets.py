@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -21,6 +22,21 @@ from tests.yarn.test_spark_yarn import CODE, SHARED
 pytestmark = [pytest.mark.yarn, pytest.mark.timeout(900)]
 K = ArtifactKind
 SOME = "cases.id < 100"  # of the rows
+#: Takes every value for a class, and one that is missing for one of its own.
+GAPPY = """
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+
+def build(params):
+    classes = OneHotEncoder(handle_unknown="ignore")
+    numbers = make_pipeline(SimpleImputer(), classes)
+    columns = make_column_transformer((numbers, ["stage", "area"]), (classes, ["is_large", "ward"]))
+    return make_pipeline(columns, LogisticRegression(C=params["C"], max_iter=5000))
+"""
 SOURCE = "cases JOIN patients ON cases.id = patients.id"
 FEATURES = {
     "radius": "cases.mean_radius",
@@ -117,10 +133,11 @@ def model(world: World, spread: Artifact) -> Artifact:
     return fitted(world, "healthy", spread)
 
 
-def fitted(world: World, name: str, training_set: Artifact) -> Artifact:
+def fitted(world: World, name: str, training_set: Artifact, path: Path | None = None) -> Artifact:
     """A model that the executor `process` has fitted."""
     given = {**{each: world.inputs[each] for each in ("environment", "metrics")}, "training_set": training_set}
-    code = world.client.register_model_code(name, world.code, "code.py:build")
+    path = path or world.code
+    code = world.client.register_model_code(name, path, f"{path.name}:build")
     run = world.client.train(name, **given, model_code=code, hyperparameters={"C": 1.0})
     return world.client.wait(run, timeout=400).made(K.MODEL)
 
@@ -168,6 +185,31 @@ def check_answers(store: str, one: Artifact, other: Artifact) -> None:
         for sha256 in (one.body["file"], other.body["file"])
     )
     pd.testing.assert_frame_equal(rows, others, rtol=0, atol=1e-12)
+
+
+def test_values_that_are_missing(world: World, members: Artifact, store: str) -> None:
+    """Numbers, truth values and text of which some are missing reach a model in the types of this machine."""
+    client = world.client
+    gap = "CASE WHEN cases.id % {0} = 2 THEN NULL ELSE {1} END"
+    sql = {
+        "stage": gap.format(7, "cases.id % 5"),
+        "area": gap.format(5, "cases.mean_area"),
+        "is_large": gap.format(11, "cases.mean_area > 600"),
+        "ward": gap.format(3, "patients.ward"),
+        "seen": gap.format(4, "CAST(patients.seen_on AS TIMESTAMP)"),
+    }
+    features = [defined(client, name, each) for name, each in sql.items()]
+    gappy = client.define_feature_set("gappy", features, defined(client, "fine", "cases.target = 1"))
+    run = client.wait(client.create_training_set("gappy", gappy, RULES["hash"]), timeout=400)
+    path = world.code.with_name("gappy.py")
+    path.write_text(GAPPY)
+    model = fitted(world, "gappy", run.made(K.TRAINING_SET), path)
+    here = client.wait(client.score("gappy", model, SOME), timeout=400).made(K.PREDICTIONS)
+
+    spread, log = spread_over(world, "gappy-spread", model)
+
+    assert "features of 100 rows computed on the cluster" in log
+    check_answers(store, here, spread)
 
 
 def test_features_that_spark_cannot_compute(world: World, members: Artifact, store: str) -> None:
