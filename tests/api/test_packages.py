@@ -1,6 +1,6 @@
 """What runs on a package, over HTTP, from Python and from the command line."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,27 @@ async def test_pages_instants_and_nothing(client: Client, store: Store) -> None:
     assert (1, 0, 3) == (then["matchingCount"], then["otherCount"], then["impact"]["totalCount"])
     assert (0, 0, True) == (none["matchingCount"], none["impact"]["totalCount"], none["impact"]["complete"])
     assert (4, 1) == (every["matchingCount"], every["incomparableCount"])
+
+
+async def test_pages_start_from_what_there_was_at_the_first(client: Client, store: Store) -> None:
+    """A version under the specifier that comes between two pages changes none of them."""
+    await environments(store)
+    asked: dict[str, Any] = {"name": "scikit-learn", "specifier": "<1.5"}
+    whole = (await client.ask(PACKAGES, asked))["packages"]["impact"]["edges"]
+    first = (await client.ask(PACKAGES, {**asked, "first": 2}))["packages"]["impact"]
+    package, environment = (
+        Artifact(kind=kind, namespace="pypi", name="scikit-learn", version="1.4.3", digest="late")
+        for kind in (K.PACKAGE, K.ENVIRONMENT)
+    )
+    edge = Edge(type=E.INCLUDES, source=environment.id, target=package.id)
+    await store.artifacts.record([package, environment], [edge], now=datetime.now(UTC), by="bob")
+
+    rest = (await client.ask(PACKAGES, {**asked, "after": first["edges"][-1]["cursor"]}))["packages"]["impact"]
+    now = (await client.ask(PACKAGES, asked))["packages"]["impact"]
+
+    names = [edge["node"]["name"] for edge in whole]
+    assert names == [edge["node"]["name"] for page in (first, rest) for edge in page["edges"]]
+    assert (5, 6) == (rest["totalCount"], now["totalCount"])
 
 
 @pytest.mark.parametrize(
