@@ -118,6 +118,26 @@ async def test_an_evaluation_hangs_on_as_a_leaf(store: Store) -> None:
     assert {(1, model.id), (1, bar.id), (2, other.id)} == {step.cursor for step in provenance.steps}
 
 
+async def test_evaluations_of_data_and_predictions_are_counted(store: Store) -> None:
+    """What was seen of data and of predictions in use is counted as it is shown, with a page and without."""
+    data, scored, of_data, of_scored = (
+        Artifact(kind=kind, name=name, version="1", digest=name)
+        for kind, name in ((K.DATASET, "d"), (K.PREDICTIONS, "p"), (K.EVALUATION, "drift"), (K.EVALUATION, "quality"))
+    )
+    edges = [
+        Edge(type=EdgeType.DERIVED_FROM, source=scored.id, target=data.id),
+        Edge(type=EdgeType.MEASURES, source=of_data.id, target=data.id),
+        Edge(type=EdgeType.MEASURES, source=of_scored.id, target=scored.id),
+    ]
+    await store.artifacts.record([data, scored, of_data, of_scored], edges, now=NOW, by="ann")
+
+    alone = await store.walks.walk([data.id], Direction.DOWN, first=0)
+    paged = await store.walks.walk([data.id], Direction.DOWN)
+
+    assert {scored.id: 1, of_data.id: 1, of_scored.id: 2} == {s.artifact.id: s.distance for s in paged.steps}
+    assert {K.PREDICTIONS: 1, K.EVALUATION: 2} == dict(alone.counts) == dict(paged.counts)
+
+
 async def test_a_short_way_counts_though_a_long_one_was_met_first(store: Store) -> None:
     """What a depth-first walk with one set of visited nodes loses: all within depth is found, by its fewest steps."""
     s, a, b, t, u, v, w = range(7)
