@@ -20,6 +20,7 @@ from prov.model import ProvDocument, ProvEntity
 from lineage import server
 from lineage.audits import seals
 from lineage.settings import Settings
+from tests.e2e import pages
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 SECONDS = 600
@@ -160,18 +161,37 @@ def test_an_audit_in_a_file(home: Home, tmp_path: Path) -> None:
     assert [("ADDED", gone["name"])] == [(each["change"], each["name"]) for each in changed["changes"]]
 
 
-def test_the_readme_says_what_is_answered(home: Home) -> None:
-    """Each GraphQL example of the README gives the very answer that stands below it."""
+def answers(home: Home, kind: str) -> int:
+    """Hold the GraphQL examples of a *kind* in the README against the answers below them; how many there are."""
     text = (Path(__file__).parents[2] / "README.md").read_text()
-    examples = re.findall(r"^```graphql\n(.*?)^```\n^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    examples = re.findall(rf"^```graphql\n({kind} .*?)^```\n^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     column = home.ask("impact", "Column:flights.dep_delay")["of"]["id"]
     known = {"column": column, "model": home.first["model"]["id"]}
-
-    assert 3 == len(examples)
     for query, answer in examples:
         wanted = {name: known[name] for name in re.findall(r"\$(\w+):", query)}
         reply = httpx.post(f"{home.first['url']}/graphql", json={"query": query, "variables": wanted}, timeout=60)
         assert {"data": json.loads(answer)} == reply.json()
+    return len(examples)
+
+
+def test_the_readme_says_what_is_answered(home: Home) -> None:
+    """Each question of the README gives the very answer that stands below it."""
+    assert 2 == answers(home, "query")
+
+
+def test_the_page_on_healing_says_what_is_printed(home: Home, tmp_path: Path) -> None:
+    """Each command of docs/healing.md does in a shell what the page says, and prints it to the letter."""
+    page = Path(__file__).parents[2] / "docs" / "healing.md"
+
+    said, printed = zip(*pages.walk(page, home.path, tmp_path, environ(home.path)), strict=True)
+
+    assert said == printed
+    assert 7 <= len(said)
+
+
+def test_the_readme_says_what_is_done(home: Home) -> None:
+    """So does what it has done; of it the walk knows nothing, so it comes later."""
+    assert 1 == answers(home, "mutation")
 
 
 def test_what_dies_is_started_again(home: Home) -> None:
