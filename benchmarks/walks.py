@@ -144,6 +144,10 @@ async def concurrently(bench: Bench) -> list[Row]:
             for _ in range(CALLS // CLIENTS):
                 times.append(await elapsed(call))
 
+        async with anyio.create_task_group() as tasks:  # connections are opened, and what answers is warm
+            for _ in range(CLIENTS):
+                tasks.start_soon(call)
+
         start = asyncio.get_running_loop().time()
         async with anyio.create_task_group() as tasks:
             for _ in range(CLIENTS):
