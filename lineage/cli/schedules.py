@@ -72,6 +72,40 @@ def create_schedule(
     _show(made, as_json)
 
 
+@schedules.command("update")
+def update_schedule(
+    which: Which,
+    cron: Annotated[str | None, typer.Option(help="'MINUTE HOUR DAY MONTH WEEKDAY', or a word such as @daily.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Time zone whose clocks count.")] = None,
+    action: Annotated[str | None, typer.Option(help="What is done, as the mutation is called.")] = None,
+    spec: Annotated[
+        str | None, typer.Option(help="Input of the action, as a JSON object; it replaces all of it.")
+    ] = None,
+    catchup: Annotated[str | None, typer.Option(help="What becomes of missed instants: none, last, all.")] = None,
+    catchup_limit: Annotated[
+        int | None, typer.Option(help="How many are made up for with all.", min=1, max=1000)
+    ] = None,
+    overlap: Annotated[str | None, typer.Option(help="While the one before goes on: skip, queue, cancel.")] = None,
+    namespace: Namespace = "default",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is named of a schedule, and leave the rest."""
+    given = {
+        "cron": cron,
+        "timezone": timezone,
+        "action": action,
+        "spec": None if spec is None else parsed(spec),
+        "catchup": catchup and catchup.upper(),
+        "catchup_limit": catchup_limit,
+        "overlap": overlap and overlap.upper(),
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise InvalidInput("nothing is to be changed; name a part of the schedule, such as --cron")
+    _show(client_of(home).update_schedule(which, namespace=namespace, **changes), as_json)
+
+
 @schedules.command("pause")
 def pause_schedule(which: Which, namespace: Namespace = "default", home: Home = None, as_json: AsJson = False) -> None:
     """Let a schedule fire no more until it is resumed."""

@@ -118,12 +118,15 @@ async def test_from_python(client: Client, store: Store) -> None:
 
 
 async def test_from_the_command_line(client: Client, tmp_path: Path) -> None:
-    """`lineage schedule` makes, lists, pauses, resumes, runs, deletes, and tells what is next."""
+    """`lineage schedule` makes, lists, changes, pauses, resumes, runs, deletes, and tells what is next."""
     given = ("nightly", "30 2 * * *", "registerDataset", "--spec", json.dumps(SPEC), "--timezone", "Europe/Berlin")
     made = await command(client, tmp_path, "schedule", "create", *given, "--json")
     listed = await command(client, tmp_path, "schedule", "list")
     told = await command(client, tmp_path, "schedule", "next", "nightly", "--count", "2")
     machine = await command(client, tmp_path, "schedule", "next", "nightly", "--count", "2", "--json")
+    changes = ("--cron", "@hourly", "--overlap", "queue", "--json")
+    changed = await command(client, tmp_path, "schedule", "update", "nightly", *changes)
+    unchanged = await command(client, tmp_path, "schedule", "update", "nightly")
     paused = await command(client, tmp_path, "schedule", "pause", "nightly")
     resumed = await command(client, tmp_path, "schedule", "resume", "nightly", "--json")
     fired = await command(client, tmp_path, "schedule", "run", "nightly", "--json")
@@ -136,6 +139,10 @@ async def test_from_the_command_line(client: Client, tmp_path: Path) -> None:
     assert [datetime.fromisoformat(line) for line in told.stdout.splitlines()] == [
         datetime.fromisoformat(each) for each in json.loads(machine.stdout)["next"]
     ]
+    now = json.loads(changed.stdout)
+    assert ("@hourly", "QUEUE", "Europe/Berlin") == (now["cron"], now["overlap"], now["timezone"])
+    assert SPEC["name"] == now["spec"]["name"]
+    assert (1, True) == (unchanged.returncode, "name a part of the schedule" in unchanged.stderr)
     assert paused.stdout.strip().endswith("paused")
     assert (False, "WAITING") == (json.loads(resumed.stdout)["paused"], json.loads(fired.stdout)["state"])
     assert gone.stdout.strip().endswith("deleted")
