@@ -16,6 +16,7 @@ from lineage.client.artifacts import Artifact
 from lineage.runs import RunState
 from lineage.settings import Settings
 from tests.e2e.worlds import World, running
+from tests.yarn import sparkml
 from tests.yarn.cluster import Cluster
 from tests.yarn.test_spark_yarn import CODE, SHARED
 
@@ -240,7 +241,8 @@ def test_values_that_spark_refuses(world: World, store: str) -> None:
     sql = {"weekday": "isodow(visits.day)", "is_long": "visits.is_long"}
     weekday, long = (client.define_feature(name, each, "visits", ["visits.id"]) for name, each in sql.items())
     run = client.create_training_set("visits", client.define_feature_set("visits", [weekday], long), RULES["hash"])
-    model = fitted(world, "visits", client.wait(run, timeout=400).made(K.TRAINING_SET))
+    training_set = client.wait(run, timeout=400).made(K.TRAINING_SET)
+    model = fitted(world, "visits", training_set)
     given: dict[str, Any] = {"name": "visits", "model": model, "where": "visits.id < 50"}
     here = client.wait(client.score(**given), timeout=400).made(K.PREDICTIONS)
 
@@ -250,6 +252,13 @@ def test_values_that_spark_refuses(world: World, store: str) -> None:
     assert "the worker computes the features: " in world.log(done)
     assert 1 == done.attempt
     check_answers(store, here, done.made(K.PREDICTIONS))
+
+    native = sparkml.trained(world, "visits-native", sparkml.CODE, training_set=training_set).made(K.MODEL)
+    run = client.score("visits-native", native, given["where"], executor="spark_yarn")
+    done = client.wait(run, check=False, timeout=800)
+    assert RunState.SUCCEEDED == done.state, (done.message, world.log(done)[-3000:])
+    assert "the worker computes the features: " in world.log(done)
+    assert here.body["rows"] == done.made(K.PREDICTIONS).body["rows"]
 
 
 def test_what_spark_cannot_do_is_refused(world: World, members: Artifact) -> None:
