@@ -101,7 +101,7 @@ async def scored(
 
 
 async def _chosen(job: Job, feature_set: Artifact, newer: Sequence[str], where: str | None) -> spark.Chosen | None:
-    features, sources = await _sources(job, feature_set, newer)
+    features, sources = await sources_over(job, feature_set, newer)
     try:
         return await spark.chosen(feature_set, features, sources, where=where)
     except InvalidInput as error:
@@ -116,12 +116,12 @@ async def _told(job: Job, error: Exception) -> None:
 async def rows_of(job: Job, feature_set: Artifact, newer: Sequence[str], where: str | None) -> splits.Selected:
     """The features of the rows that meet *where* in the datasets *newer*, or in those of the features."""
     await job.advance(state=RunState.RUNNING, phase="features")
-    features, sources = await _sources(job, feature_set, newer)
+    features, sources = await sources_over(job, feature_set, newer)
     target = job.root / "rows" / "rows.parquet"
     return await splits.select(feature_set, features, sources, where=where, target=target)
 
 
-async def _sources(
+async def sources_over(
     job: Job, feature_set: Artifact, newer: Sequence[str]
 ) -> tuple[dict[str, Artifact], dict[str, Artifact]]:
     """The features of a feature set, and the datasets by name that they are computed over."""

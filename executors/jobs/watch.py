@@ -8,6 +8,7 @@ from typing import Any
 from anyio.to_thread import run_sync
 
 from executors import samples
+from executors.jobs import spread
 from executors.jobs.apply import rows_of
 from executors.jobs.job import Job, Landing
 from executors.jobs.landing import judged, numbers
@@ -33,14 +34,17 @@ async def drift(job: Job) -> Landing:
     training_set = await job.store.artifacts.one(await trained_on(job.store, model), K.TRAINING_SET)
     names = set(model.body.get("features") or training_set.body["features"])
     columns = [each for each in training_set.body["columns"] if each["name"] in names]
+    is_counted = job.executor.materialises and watched.kind is K.PREDICTIONS
     given, about = await (_sampled if watched.kind is K.DEPLOYMENT else _selected)(job, watched, columns)
     await job.advance(state=RunState.RUNNING, phase="drift")
     split = training_set.body["splits"][TRAIN]
     expected = job.root / "rows" / "expected.parquet"
+    await run_sync(lambda: expected.parent.mkdir(parents=True, exist_ok=True))
     await job.files.fetch(split["sha256"], expected)
-    found = await tables.in_thread(lambda: drifts.measure(expected, given, columns, bins=job.spec["bins"]))
+    asked = {"bins": job.spec["bins"], "is_counted": is_counted}
+    found = await tables.in_thread(lambda: drifts.measure(expected, given, columns, **asked))
     job.check_cancelled()
-    for path in (expected, given):
+    for path in (expected,) if is_counted else (expected, given):
         path.unlink(missing_ok=True)
     values, notes = found.values()
     definitions = await _definitions(job)
@@ -68,12 +72,17 @@ async def _watched(job: Job) -> tuple[Artifact, Artifact]:
 
 
 async def _selected(job: Job, predictions: Artifact, columns: Columns) -> tuple[Path, dict[str, Any]]:
-    """The features of what was scored in batch, computed anew, and what the evaluation says of it."""
+    """The features of what was scored in batch, computed anew, and what the evaluation says of it.
+
+    An executor that makes training sets counts their values where the data lives, and the counts stand for the rows.
+    """
     feature_set = await job.store.artifacts.one(predictions.body["feature_set"], K.FEATURE_SET)
     run = await maker_of(job.store, predictions)
     where = run.spec.get("where", predictions.body.get("where")) if run else predictions.body.get("where")
-    selected = await rows_of(job, feature_set, list(predictions.body["datasets"].values()), where)
-    return selected.file, {"predictions": predictions.id}
+    datasets, about = list(predictions.body["datasets"].values()), {"predictions": predictions.id}
+    if job.executor.materialises:
+        return await spread.counted(job, feature_set, datasets, where, columns), about
+    return (await rows_of(job, feature_set, datasets, where)).file, about
 
 
 async def _sampled(job: Job, deployment: Artifact, columns: Columns) -> tuple[Path, dict[str, Any]]:

@@ -18,6 +18,9 @@ def drift(
         str | None, typer.Option(help="In their place, a deployment by name that keeps a sample of its rows.")
     ] = None,
     metric: Metrics = None,
+    executor: Annotated[
+        str | None, typer.Option(help="Where features are computed: on the cluster by spark_yarn, else here.")
+    ] = None,
     bins: Annotated[int, typer.Option(help="Bins that numbers are cut into.", min=2, max=50)] = 10,
     wait: Wait = True,
     namespace: Namespace = "default",
@@ -30,7 +33,8 @@ def drift(
     """
     client = client_of(home)
     made, metrics = _found(client, predictions, metric, namespace)
-    run = client.measure_drift(made, metrics, deployment=deployment, namespace=namespace, bins=bins)
+    given: Any = {"executor": executor} if executor else {}
+    run = client.measure_drift(made, metrics, deployment=deployment, namespace=namespace, bins=bins, **given)
     _show(client, run, wait=wait, as_json=as_json)
 
 

@@ -30,6 +30,8 @@ CATEGORIES = 50  # values of a column that are counted by themselves; all others
 #: From here on the population has shifted, as Siddiqi reads the index.
 SHIFTED = 0.25
 TIMES = ("DATE", "TIME", "TIMESTAMP", "INTERVAL")
+#: The columns of a file of counts: the place of a column, one of its values as a number or as a text, how many rows.
+COUNTS = {"place": "INTEGER", "num": "DOUBLE", "txt": "VARCHAR", "n": "BIGINT"}
 Test = Literal["kolmogorov_smirnov", "chi_squared"]
 
 
@@ -85,8 +87,18 @@ class Drift:
         return values, notes if least is None else {**notes, "p_value": f"the least likely column is {least.name}"}
 
 
-def measure(expected: Path, found: Path, columns: Sequence[Mapping[str, str]], *, bins: int = BINS) -> Drift:
+def measure(
+    expected: Path,
+    found: Path,
+    columns: Sequence[Mapping[str, str]],
+    *,
+    bins: int = BINS,
+    is_counted: bool = False,
+) -> Drift:
     """Hold the Parquet file *found* against *expected*, which has the same *columns* (name and DuckDB type).
+
+    Args:
+        is_counted: whether *found* has COUNTS of the values in the place of rows.
 
     Raises:
         InvalidInput: a side has no rows, or lacks a column; *bins* makes no sense.
@@ -96,13 +108,14 @@ def measure(expected: Path, found: Path, columns: Sequence[Mapping[str, str]], *
     with tables.connect(reads=[expected, found], field="predictions") as connection:
         for name, path in (("expected", expected), ("found", found)):
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({literal(str(path))})")
-        rows = [int(tables.row(connection, f"SELECT count(*) FROM {name}")[0]) for name in ("expected", "found")]
+        there = "coalesce(sum(n), 0) FROM found WHERE place = 0" if is_counted else "count(*) FROM found"
+        rows = [int(tables.row(connection, f"SELECT {each}")[0]) for each in ("count(*) FROM expected", there)]
         if 0 in rows:
             raise InvalidInput("there are no rows to compare", field="predictions")
         made = []
-        for each in columns:
+        for place, each in enumerate(columns):
             tables.check_stopped()
-            made.append(_column(connection, each["name"], each["type"], bins))
+            made.append(_column(connection, each, bins, place if is_counted else None))
     return Drift(expected_rows=rows[0], rows=rows[1], columns=made)
 
 
@@ -132,21 +145,26 @@ def _text(value: Any) -> str | None:
     return text.encode(errors="replace").decode()  # JSON may hold halves of characters
 
 
-def _column(connection: Connection, name: str, type_: str, bins: int) -> ColumnDrift:
+def _column(connection: Connection, column: Mapping[str, str], bins: int, place: int | None) -> ColumnDrift:
+    """The drift of a column; with a *place* those that were found are counted."""
+    name, type_ = column["name"], column["type"]
     if statistics.is_nested(type_):
         return ColumnDrift(name=name, type=type_, note=f"values of type {type_} are not compared")
     is_number = statistics.is_number(type_) or type_.startswith(TIMES)
+    value = _value(quote(name), type_, is_number=is_number)
+    counted = f"SELECT {'num' if is_number else 'txt'} AS v, n FROM found WHERE place = {place}"
     for side in ("expected", "found"):
-        value = _value(quote(name), type_, is_number=is_number)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {side}_v AS SELECT {value} AS v FROM {side}")
-    counted = _numbers(connection, bins) if is_number else _categories(connection)
-    index = psi([each.expected for each in counted], [each.found for each in counted])
-    known: dict[str, Any] = {"name": name, "type": type_, "psi": index, "bins": counted}
+        values = f"SELECT v, count(*) AS n FROM (SELECT {value} AS v FROM {side}) GROUP BY v"
+        made = values if side == "expected" or place is None else counted
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {side}_v AS {made}")
+    binned = _numbers(connection, value, bins) if is_number else _categories(connection)
+    index = psi([each.expected for each in binned], [each.found for each in binned])
+    known: dict[str, Any] = {"name": name, "type": type_, "psi": index, "bins": binned}
     if is_number:
         statistic, p_value = _kolmogorov_smirnov(connection)
         note = None if statistic is not None else "one side has no values"
         return ColumnDrift(**known, test="kolmogorov_smirnov", statistic=statistic, p_value=p_value, note=note)
-    statistic, p_value = chi_squared([each.expected for each in counted], [each.found for each in counted])
+    statistic, p_value = chi_squared([each.expected for each in binned], [each.found for each in binned])
     return ColumnDrift(**known, test="chi_squared", statistic=statistic, p_value=p_value)
 
 
@@ -154,20 +172,22 @@ def _value(name: str, type_: str, *, is_number: bool) -> str:
     """The expression of a value: a DOUBLE or a text; NaN is a value that is missing."""
     if not is_number:
         return f"{name}::VARCHAR"
+    if type_ == "TIMESTAMP WITH TIME ZONE":
+        name = f"timezone('UTC', {name})"  # of an instant, DuckDB's seconds are rounded twice
     if type_.startswith(TIMES):
         return f"epoch({name})::DOUBLE"
     return f"CASE WHEN NOT isnan({name}) THEN {name}::DOUBLE END" if type_ in statistics.FLOATS else f"{name}::DOUBLE"
 
 
-def _numbers(connection: Connection, bins: int) -> list[Bin]:
+def _numbers(connection: Connection, value: str, bins: int) -> list[Bin]:
     """The rows of both sides between quantiles of the expected ones; a bin has the value that ends it."""
     shares = ", ".join(str(each / bins) for each in range(1, bins))
-    (found,) = tables.row(connection, f"SELECT quantile_disc(v, [{shares}]) FROM expected_v")
+    (found,) = tables.row(connection, f"SELECT quantile_disc({value}, [{shares}]) FROM expected")
     edges = sorted(set(found or ()))
     cases = " ".join(f"WHEN v <= ? THEN {number}" for number in range(len(edges)))
     number = f"CASE WHEN v IS NULL THEN -1 {cases} ELSE {len(edges)} END"
     counts = [
-        dict(connection.execute(f"SELECT {number} AS bin, count(*) FROM {side}_v GROUP BY bin", edges).fetchall())
+        dict(connection.execute(f"SELECT {number} AS bin, sum(n) FROM {side}_v GROUP BY bin", edges).fetchall())
         for side in ("expected", "found")
     ]
     labels = {-1: "missing", **{each: f"≤ {edge:.6g}" for each, edge in enumerate(edges)}}
@@ -179,7 +199,7 @@ def _categories(connection: Connection) -> list[Bin]:
     """The rows of both sides with each value, the most frequent first; rare ones are counted together."""
     sql = """
         SELECT v, sum(a)::BIGINT, sum(b)::BIGINT
-        FROM (SELECT v, 1 AS a, 0 AS b FROM expected_v UNION ALL SELECT v, 0, 1 FROM found_v)
+        FROM (SELECT v, n AS a, 0 AS b FROM expected_v UNION ALL SELECT v, 0, n FROM found_v)
         GROUP BY v ORDER BY sum(a) + sum(b) DESC, v NULLS LAST
     """
     cursor = connection.execute(sql)
@@ -224,15 +244,20 @@ def _kolmogorov_smirnov(connection: Connection) -> tuple[float | None, float | N
     """The largest distance of the two distribution functions, and its p-value; None where a side has no values."""
     from scipy.special import kolmogorov
 
-    n, m = (int(tables.row(connection, f"SELECT count(v) FROM {side}_v")[0]) for side in ("expected", "found"))
+    n, m = (_there(connection, side) for side in ("expected", "found"))
     if not n or not m:
         return None, None
     sql = f"""
         SELECT max(abs(sum_a / {n} - sum_b / {m})) FROM (
             SELECT sum(a) OVER (ORDER BY v) AS sum_a, sum(b) OVER (ORDER BY v) AS sum_b FROM (
                 SELECT v, sum(a) AS a, sum(b) AS b
-                FROM (SELECT v, 1 AS a, 0 AS b FROM expected_v UNION ALL SELECT v, 0, 1 FROM found_v)
+                FROM (SELECT v, n AS a, 0 AS b FROM expected_v UNION ALL SELECT v, 0, n FROM found_v)
                 WHERE v IS NOT NULL GROUP BY v))
     """
     statistic = float(tables.row(connection, sql)[0])
     return statistic, float(kolmogorov(math.sqrt(n * m / (n + m)) * statistic))
+
+
+def _there(connection: Connection, side: str) -> int:
+    """How many rows of a side have a value."""
+    return int(tables.row(connection, f"SELECT coalesce(sum(n), 0) FROM {side}_v WHERE v IS NOT NULL")[0])

@@ -32,6 +32,7 @@ ALONE = (
     "test_features_that_spark_cannot_compute",
     "test_values_that_spark_refuses",
     "test_values_that_are_missing",
+    "test_spark_measures_the_same_drift",
 )
 #: Machines that fail, on a cluster of its own.
 FAULTS = "test_faults.py"

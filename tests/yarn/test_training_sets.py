@@ -211,6 +211,28 @@ def test_values_that_are_missing(world: World, members: Artifact, store: str) ->
 
     assert "features of 100 rows computed on the cluster" in log
     check_answers(store, here, spread)
+    check_drift(world, spread, set(sql))
+
+
+def check_drift(world: World, predictions: Artifact, names: set[str]) -> None:
+    """Measure the drift of predictions by the worker and by the cluster, and hold all numbers against one another."""
+    client = world.client
+    here, spread = (
+        client.wait(client.measure_drift(predictions, executor=executor), check=False, timeout=800)
+        for executor in ("process", "spark_yarn")
+    )
+    assert [RunState.SUCCEEDED] * 2 == [here.state, spread.state], (spread.message, world.log(spread)[-3000:])
+    assert (None, False) == (here.application, spread.application is None)
+    one, other = (each.made(K.EVALUATION) for each in (here, spread))
+    assert (names, 100) == ({each["name"] for each in other.body["columns"]}, other.body["rows"])
+    assert all(each["psi"] is not None and each["statistic"] is not None for each in other.body["columns"])
+    assert one.body == other.body
+    assert one.id == other.id  # what is the same is one node
+
+
+def test_spark_measures_the_same_drift(world: World, scored: Artifact) -> None:
+    """Computed here or counted on the cluster, the inputs of predictions have one drift, to the last digit."""
+    check_drift(world, scored, set(FEATURES))
 
 
 def test_features_that_spark_cannot_compute(world: World, members: Artifact, store: str) -> None:
@@ -229,6 +251,10 @@ def test_features_that_spark_cannot_compute(world: World, members: Artifact, sto
 
     assert "the worker computes the features: median() cannot be computed by Spark" in log
     check_answers(store, here, spread)
+    failed = client.wait(client.measure_drift(spread, executor="spark_yarn"), check=False)
+    assert (RunState.FAILED, "INVALID_INPUT", None) == (failed.state, failed.reason, failed.application)
+    assert "median() cannot be computed by Spark" in str(failed.message)
+    assert "the executor process measures this drift" in str(failed.message)
 
 
 def test_values_that_spark_refuses(world: World, store: str) -> None:

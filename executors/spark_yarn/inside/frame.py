@@ -1,5 +1,7 @@
 """A training set made on the cluster: datasets verified, features computed by SQL, splits written as Parquet.
 
+Or, in the place of splits, how often each value of the features stands in the frame.
+
 All of it is said by the definition (see lineage/data/spark); nothing of the data passes through Python.
 """
 
@@ -90,11 +92,11 @@ class Maker:
         self._keys = ", ".join(definition["keys"])
 
     def make(self) -> dict[str, Any]:
-        """Write the splits, and tell of their rows, their keys and the label."""
+        """Write the splits, and tell of their rows, their keys and the label; or the counts, and tell how many."""
         with self.framed():
-            dropped = self._split()
+            told = self._count() if "counts" in self._definition else self._divide()
             rows = {name: int(n) for name, n in self._all("SELECT split, count(*) FROM split GROUP BY split")}
-            made = {"rows": rows, "dropped": dropped, **self._label(), **self._overlap()}
+            made = {"rows": rows, **told}
             for name in self._definition["splits"]:
                 if rows.get(name):
                     self._write(name)
@@ -195,6 +197,23 @@ class Maker:
             )
         if not self.one("SELECT count(*) FROM frame")[0]:
             raise InvalidJob("there are no rows that meet the condition")
+
+    def _count(self) -> dict[str, Any]:
+        """Count values in the place of rows; these counts are the one split."""
+        counts, (name,) = self._definition["counts"], self._definition["splits"]
+        self._keep("split", f"SELECT *, '{name}' AS split FROM ({counts['sql']})")
+        found = self._all("SELECT place, count(*) FROM split GROUP BY place ORDER BY count(*) DESC, place")
+        total, (place, most) = sum(n for _, n in found), found[0]
+        if total > counts["limit"]:
+            raise InvalidJob(
+                f"the features have {total} different values, most of them {counts['names'][place]!r} ({most}); more "
+                f"than {counts['limit']} are not brought here: the executor process measures this drift"
+            )
+        return {}
+
+    def _divide(self) -> dict[str, Any]:
+        """Give each row its split; tell of the rows that were dropped, of the label and of the keys."""
+        return {"dropped": self._split(), **self._label(), **self._overlap()}
 
     def _split(self) -> dict[str, int]:
         """Drop rows without a label and give each other one its split; tell how many were dropped, and why."""

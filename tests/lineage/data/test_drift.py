@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lineage.data.drift import ColumnDrift, Drift, chi_squared, measure, psi, write
+from lineage.data.drift import COUNTS, ColumnDrift, Drift, chi_squared, measure, psi, write
 from lineage.errors import InvalidInput
 
 NUMBERS = st.lists(
@@ -126,6 +126,44 @@ def test_many_values_are_counted_together(folder: Path) -> None:
     made = compared(folder, values, values, "VARCHAR")
 
     assert (51, "others", 3000) == (len(made.bins), made.bins[-1].label, sum(each.found for each in made.bins))
+
+
+def write_counts(path: Path, counts: list[Any]) -> None:
+    """A file of counts as a cluster leaves it."""
+    types = (pa.int32(), pa.float64(), pa.string(), pa.int64())
+    arrays = [pa.array(values, type_) for values, type_ in zip(zip(*counts, strict=True), types, strict=True)]
+    pq.write_table(pa.table(dict(zip(COUNTS, arrays, strict=True))), path)
+
+
+@settings(max_examples=10, deadline=None)
+@given(numbers=NUMBERS, words=WORDS)
+def test_counts_say_what_rows_say(folder: Path, numbers: list[float | None], words: list[str | None]) -> None:
+    """Counted values, as a cluster sends them, give the drift of the rows that were counted."""
+    size = min(len(numbers), len(words))
+    found = pa.table({"x": pa.array(numbers[:size], pa.float64()), "w": pa.array(words[:size], pa.string())})
+    pq.write_table(found, folder / "found.parquet")
+    pq.write_table(found.slice(size // 2), folder / "expected.parquet")
+    columns = [{"name": "x", "type": "DOUBLE"}, {"name": "w", "type": "VARCHAR"}]
+    counts: list[Any] = [(0, each, None, numbers[:size].count(each)) for each in {*numbers[:size]}]
+    counts += [(1, None, each, words[:size].count(each)) for each in {*words[:size]}]
+    write_counts(folder / "counts.parquet", counts)
+
+    files = {name: folder / f"{name}.parquet" for name in ("expected", "found", "counts")}
+    rows = measure(files["expected"], files["found"], columns)
+
+    assert rows == measure(files["expected"], files["counts"], columns, is_counted=True)
+
+
+def test_instants_are_rounded_once(folder: Path) -> None:
+    """Seconds of an instant are the number nearest to its microseconds, which a cluster counts as well."""
+    times = [1577881706406445, 1578061064779976, 1579756743272317]
+    pq.write_table(pa.table({"t": pa.array(times, pa.timestamp("us", "UTC"))}), folder / "expected.parquet")
+    write_counts(folder / "counts.parquet", [(0, each / 1_000_000, None, 1) for each in times])
+    columns = [{"name": "t", "type": "TIMESTAMP WITH TIME ZONE"}]
+
+    made = measure(folder / "expected.parquet", folder / "counts.parquet", columns, is_counted=True)
+
+    assert (3, 3, 0.0) == (made.expected_rows, made.rows, made.columns[0].statistic)
 
 
 def test_rows_of_json_get_the_types_of_training(folder: Path) -> None:
