@@ -194,7 +194,7 @@ MATCH p = (a)<-[r:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Arti
 WHERE all(e IN r WHERE $is_now OR e.recorded_at <= $as_of)
 WITH x, min(length(p)) AS distance
 WITH distance, x.kind AS kind, $retracted OR NOT x:Retracted OR x.retracted_at > $as_of AS is_shown,
-  count(*) AS many, collect(CASE WHEN x:Model OR x:TrainingSet OR x:MetricDefinition OR x:Predictions OR x:Dataset
+  count(*) AS many, collect(CASE WHEN x:Model OR x:TrainingSet OR x:MetricDefinition OR x:Predictions OR x:Dataset OR x:Deployment
     THEN x END) AS evaluated
 WITH collect([distance, CASE WHEN distance > 0 AND is_shown THEN kind END, null, many]) AS levels,
   collect([distance, evaluated]) AS reached
@@ -237,7 +237,7 @@ WITH a
 MATCH (a)<-[:DERIVED_FROM|TRAINED_ON|RUNS_IN|REQUIRES|INCLUDES*0..]-(x:Artifact)
 WITH DISTINCT x
 WITH x.kind AS kind, $retracted OR NOT x:Retracted AS is_shown, count(*) AS many,
-  collect(CASE WHEN x:Model OR x:TrainingSet OR x:MetricDefinition OR x:Predictions OR x:Dataset
+  collect(CASE WHEN x:Model OR x:TrainingSet OR x:MetricDefinition OR x:Predictions OR x:Dataset OR x:Deployment
     THEN x END) AS evaluated
 WITH collect([CASE WHEN is_shown THEN kind END, many]) AS kinds, collect(evaluated) AS reached
 CALL (reached) {

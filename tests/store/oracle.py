@@ -19,7 +19,7 @@ K, E = ArtifactKind, EdgeType
 #: The first eight depend on each other in any shape; the evaluations are leaves.
 KINDS = [K.DATASET] * 2 + [K.PREDICTIONS] + [K.MODEL] * 2 + [K.TRAINING_SET, K.METRIC_DEFINITION, K.DEPLOYMENT]
 KINDS += [K.EVALUATION] * 2
-INNER, LEAVES, MEASURED = range(8), (8, 9), (0, 2, 5, 6)
+INNER, LEAVES, MEASURED = range(8), (8, 9), (0, 2, 5, 6, 7)
 OWNERS, TAGS, FORMATS = ("ann", "bob"), ("red", "blue"), ("csv", 'a "quoted" one', None, 1, 12)
 worlds = itertools.count()
 
