@@ -28,6 +28,7 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on; anything b
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)]
 Home = Annotated[Path | None, typer.Option(help="Data directory; by default LINEAGE_HOME.", file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+First = Annotated[int, typer.Option(help="How many to show.", min=1, max=500)]
 Namespace = Annotated[str, typer.Option(help="Namespace of the name.")]
 Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only this kind; may be given more than once.")]
 What = Annotated[str, typer.Argument(help="An id; KIND:NAME; KIND:NAME:VERSION; or KIND:NAME@ALIAS.")]
@@ -134,7 +135,7 @@ def impact(
     what: What,
     kind: Kinds = None,
     depth: Annotated[int | None, typer.Option(help="Longest distance.", min=1)] = None,
-    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 100,
+    first: First = 100,
     stop: Annotated[list[str] | None, typer.Option(help="Go no further at this kind.")] = None,
     edge: Annotated[list[str] | None, typer.Option(help="Go over this type of edge, such as TRAINED_ON.")] = None,
     as_of: Annotated[datetime | None, typer.Option(help="As the graph was at this instant, UTC.")] = None,
@@ -220,7 +221,7 @@ def compare(
 def list_runs(
     kind: Kinds = None,
     state: Annotated[list[str] | None, typer.Option(help="Only this state; may be given more than once.")] = None,
-    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    first: First = 20,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

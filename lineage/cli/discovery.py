@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lineage.cli.app import AsJson, Home, Kinds, Namespace, app, client_of
+from lineage.cli.app import AsJson, First, Home, Kinds, Namespace, app, client_of
 from lineage.errors import InvalidInput
 
 AsOf = Annotated[datetime | None, typer.Option(help="As the graph was at this instant, UTC.")]
@@ -40,7 +40,7 @@ def package(
         list[str] | None, typer.Option("--kind", help="What to show; by default Environment, Model, Deployment.")
     ] = None,
     live: Annotated[bool | None, typer.Option(help="Only what serves, or what that depends on; or all else.")] = None,
-    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 100,
+    first: First = 100,
     as_of: AsOf = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -66,7 +66,7 @@ def search(
     since: Annotated[datetime | None, typer.Option(help="Recorded at this instant, UTC, or later.")] = None,
     before: Annotated[datetime | None, typer.Option(help="Recorded before this instant, UTC.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Count alone, by kind, namespace, owner and tag.")] = False,
-    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    first: First = 20,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

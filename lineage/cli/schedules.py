@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lineage.cli.app import AsJson, Home, Namespace, app, client_of
+from lineage.cli.app import AsJson, First, Home, Namespace, app, client_of
 from lineage.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def update_schedule(
         "timezone": timezone,
         "action": action,
         "spec": None if spec is None else parsed(spec),
-        "catchup": catchup and catchup.upper(),
+        "catchup": catchup,
         "catchup_limit": catchup_limit,
-        "overlap": overlap and overlap.upper(),
+        "overlap": overlap,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
@@ -153,7 +153,7 @@ def run_schedule(
 @schedules.command("history")
 def history(
     which: Which,
-    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    first: First = 20,
     namespace: Namespace = "default",
     home: Home = None,
     as_json: AsJson = False,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lineage.cli.app import AsJson, Home, Namespace, app, client_of
+from lineage.cli.app import AsJson, First, Home, Namespace, app, client_of
 from lineage.cli.schedules import Spec, parsed
 from lineage.errors import NotFound
 
@@ -96,7 +96,7 @@ def delete_trigger(which: Which, namespace: Namespace = "default", home: Home = 
 @triggers.command("history")
 def history(
     which: Which,
-    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    first: First = 20,
     namespace: Namespace = "default",
     home: Home = None,
     as_json: AsJson = False,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lineage.cli.app import AsJson, Home, app, client_of
+from lineage.cli.app import AsJson, First, Home, app, client_of
 from lineage.errors import Conflict
 from lineage.settings import Settings
 from lineage.webhooks import WebhookEvent
@@ -98,7 +98,7 @@ def delete_webhook(which: Which, home: Home = None, as_json: AsJson = False) -> 
 def list_deliveries(
     webhook: Annotated[str | None, typer.Argument(help="Id of the webhook; by default all.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: what was given up.")] = False,
-    first: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    first: First = 20,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

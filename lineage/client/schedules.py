@@ -107,7 +107,8 @@ class Schedules(Session):
 
     def update_schedule(self, schedule: str, *, namespace: str = "default", **changes: Any) -> Schedule:
         """Change a schedule: cron, timezone, action, spec, catchup, catchup_limit, overlap, description."""
-        return self._schedule("update_schedule", **_ref(schedule, namespace), **changes)
+        upper = {name: str(changes[name]).upper() for name in ("catchup", "overlap") if changes.get(name) is not None}
+        return self._schedule("update_schedule", **_ref(schedule, namespace), **{**changes, **upper})
 
     def pause_schedule(self, schedule: str, *, namespace: str = "default") -> Schedule:
         """Let it fire no more until it is resumed."""
