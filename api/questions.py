@@ -75,8 +75,8 @@ class Pages:
         asked = digest_of([question.direction, params])[:12]
         if after is None:
             return cls(after=None, at=question.as_of or now, asked=asked)
-        distance, id, _, named = decode(after, *CURSOR)
-        at = pinned(after)
+        distance, id, pinned_at, named = decode(after, *CURSOR)
+        at = read_instant(str(pinned_at))
         if named != asked or not 0 <= int(distance) <= DEEPEST:
             raise InvalidInput("the cursor is of another question; leave all but first as it was", field="after")
         if question.as_of not in (None, at):
